@@ -94,9 +94,7 @@ class Diagnostics:
         self, code: str, message: str, span: Span, label: str = "", *, help: Sequence[str] = ()
     ) -> None:
         """Record a warning at a span."""
-        self.add(
-            Diagnostic(code, message, Label(span, label), (), tuple(help), Severity.WARNING)
-        )
+        self.add(Diagnostic(code, message, Label(span, label), (), tuple(help), Severity.WARNING))
 
     @property
     def has_errors(self) -> bool:

@@ -1,1 +1,1 @@
-"""..."""
+"""Ops, one declaration each; `archc.ops.table` lists them."""

@@ -1,0 +1,76 @@
+"""Affine map of the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
+from archc.ops.conditions import Refusal, ShapeContext, static_size
+from archc.ops.fields import PositiveInt
+from archc.ops.initial import fan_in_uniform
+from archc.types import TensorType, dim_product, format_dim, format_shape
+
+
+class Linear(Op):
+    """Affine map of the last axis, `y = x @ weight.T + bias`.
+
+    Source: torch.nn.Linear; ONNX Gemm for rank 2, MatMul and Add for higher ranks.
+    """
+
+    principal = "out"
+
+    out: PositiveInt
+    bias: bool = True
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[..., in] -> [..., out]."""
+        if x.rank < 2:
+            raise Refusal(
+                "wrong-rank",
+                f"`linear` needs a batch axis and a feature axis, not {format_shape(x.shape)}",
+                because=[(0, f"{format_shape(x.shape)} comes from here")],
+            )
+        static_size(
+            x.shape[-1],
+            Refusal(
+                "symbolic-weight",
+                f"the last axis is {format_dim(x.shape[-1])}, but `linear` needs a fixed size: "
+                "its weight has one column per input feature",
+                because=[(0, f"{format_shape(x.shape)} comes from here")],
+                help=["fix the input size, or pool to a fixed size first: {adaptive_avgpool: 1}"],
+            ),
+        )
+        return x.with_shape((*x.shape[:-1], self.out))
+
+    def weights(self, x: TensorType) -> tuple[Weight, ...]:
+        """`weight` [out, in] and `bias` [out]."""
+        fan_in = x.shape[-1]
+        assert isinstance(fan_in, int)  # infer refused symbolic sizes
+        init = fan_in_uniform(fan_in)
+        weight = Weight("weight", (self.out, fan_in), init)
+        return (weight, Weight("bias", (self.out,), init)) if self.bias else (weight,)
+
+    def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
+        """One MAC per output element and input feature."""
+        return Cost(macs=dim_product(outputs[0].shape) * inputs[0].shape[-1])
+
+    def explain(self, x: TensorType) -> tuple[str, ...]:
+        """The features are the ones asked for."""
+        return (f"features {format_dim(x.shape[-1])} -> {self.out}",)
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.Linear`."""
+        return t.module("nn.Linear", x.type.shape[-1], self.out, bias=Default(self.bias, True))(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """Gemm with the weight as torch stores it; MatMul over a transposed one above rank 2."""
+        weight = g.weight("weight")
+        if x.type.rank == 2:
+            bias = g.weight("bias") if self.bias else None
+            return g.op("Gemm", x, weight, bias, transB=1)
+        flipped = weight.type.with_shape(reversed(weight.type.shape))
+        transposed = g.op("Transpose", weight, type=flipped, perm=[1, 0])
+        if not self.bias:
+            return g.op("MatMul", x, transposed)
+        product = x.type.with_shape((*x.type.shape[:-1], self.out))
+        return g.op("Add", g.op("MatMul", x, transposed, type=product), g.weight("bias"))
