@@ -6,6 +6,7 @@ attribute's place in the spec.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -60,7 +61,24 @@ def _number(value: Any) -> float:
         raise PydanticCustomError(
             "wrong-type", "must be a number, not {value}", {"value": describe(value)}
         )
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise PydanticCustomError(
+            "bad-value", "must be a finite number, not {value}", {"value": number}
+        )
+    return number
+
+
+def _positive_number(value: Any) -> float:
+    number = _number(value)
+    if number <= 0.0:
+        raise PydanticCustomError(
+            "bad-value", "must be greater than 0, not {value}", {"value": number}
+        )
+    return number
 
 
 def _flag(value: Any) -> bool:
@@ -112,6 +130,11 @@ NonNegativeInt = Annotated[
     int, BeforeValidator(_integer(0, "a non-negative integer")), WithJsonSchema(_NATURAL_SCHEMA)
 ]
 Number = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+PositiveNumber = Annotated[
+    float,
+    BeforeValidator(_positive_number),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Probability = Annotated[
     float,
