@@ -54,6 +54,11 @@ class Span:
         """1-based line of the last character."""
         return bisect_right(self.source.line_starts, max(self.start, self.end - 1))
 
+    @property
+    def end_column(self) -> int:
+        """1-based column just past the last character, counted on `end_line`."""
+        return self.end - self.source.line_starts[self.end_line - 1] + 1
+
     def to(self, other: Span) -> Span:
         """The smallest span that covers this one and `other` (same source)."""
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))

@@ -1,0 +1,108 @@
+"""Codes about shapes and dtypes."""
+
+from __future__ import annotations
+
+from archc.diagnostics.codes.code import entry, spec
+from archc.diagnostics.diagnostic import Severity
+
+SHAPES = (
+    entry(
+        "shape-mismatch",
+        "Shapes that have to agree do not",
+        """
+        The inputs of an `add`, `mul`, `residual` or `concat` (except along the joined axis) need
+        equal shapes; nothing is broadcast in silence. The labels show where each shape comes
+        from and how the differing size was computed. Most often a stride or a padding is missing
+        on one side, or the shortcut needs a convolution of its own.
+        """,
+        bad=spec("layers: [{residual: [{conv: 3, kernel: 3}]}]"),
+        good=spec("layers: [{residual: [{conv: 3, kernel: 3, padding: 1}]}]"),
+    ),
+    entry(
+        "wrong-rank",
+        "The tensor has too few or too many axes for this op",
+        """
+        Each op is defined for tensors of certain ranks: an image convolution takes
+        `[N, C, H, W]`, a linear layer needs a batch and a feature axis. Look for a `flatten`, a
+        pooling or a `rearrange` that is missing or stands too early.
+        """,
+        bad=spec("layers: [flatten, {conv: 8}]"),
+        good=spec("layers: [{conv: 8}, flatten]"),
+    ),
+    entry(
+        "wrong-dtype",
+        "The tensor's dtype does not suit this op",
+        """
+        Dtypes are never converted in silence: layers with weights take floating-point tensors,
+        lookups take integer indices.
+        """,
+        bad=spec("layers: [{linear: 8}]", inputs="{x: {shape: [N, 4], dtype: int64}}"),
+        good=spec("layers: [{linear: 8}]", inputs="{x: [N, 4]}"),
+    ),
+    entry(
+        "indivisible",
+        "A size is not divisible as the op needs it",
+        """
+        Groups divide the channels evenly, heads divide the features, windows and patches divide
+        the image. Change one of the two numbers, or pad first.
+        """,
+        bad=spec("layers: [{conv: 8, groups: 2}]"),
+        good=spec("layers: [{conv: 6, groups: 3}]"),
+    ),
+    entry(
+        "kernel-too-large",
+        "The kernel does not fit into its input",
+        """
+        With dilation and padding counted, the window is larger than the image it slides over, so
+        there is no place to put it even once. The image may have been halved too often before:
+        use a larger input, fewer strides, padding, or a smaller kernel.
+        """,
+        bad=spec("layers: [{conv: 8, kernel: 33}]"),
+        good=spec("layers: [{conv: 8, kernel: 3}]"),
+    ),
+    entry(
+        "empty-output",
+        "The layer's output has no elements",
+        """
+        An axis of the result has size zero. Frameworks disagree on what to do with such tensors
+        and no network means to compute them.
+        """,
+        bad=spec("layers: [relu]", inputs="{x: [N, 0, 32, 32]}"),
+        good=spec("layers: [relu]"),
+    ),
+    entry(
+        "symbolic-weight",
+        "A weight would need a size that is not known",
+        """
+        A weight is stored once, so its sizes are numbers. Here one follows from a symbolic size
+        of the input, typically because `flatten` put height and width into the features of a
+        `linear`. Pool to a fixed size first, or give the input a fixed size.
+        """,
+        bad=spec("layers: [flatten, {linear: 10}]", inputs="{x: [N, 3, H, W]}"),
+        good=spec(
+            "layers: [{adaptive_avgpool: 1}, flatten, {linear: 10}]", inputs="{x: [N, 3, H, W]}"
+        ),
+    ),
+    entry(
+        "wrong-arity",
+        "The op takes another number of inputs",
+        """
+        A layer has one input, the value before it, unless `from` names others. Sums and
+        concatenations take two or more, most other ops exactly one.
+        """,
+        bad=spec("layers: [{relu: , from: [input, input]}]"),
+        good=spec("layers: [{add: , from: [input, input]}]"),
+    ),
+    entry(
+        "unproved",
+        "Whether the shapes agree depends on sizes that are not known",
+        """
+        The sizes are symbolic and the demand holds for some inputs and fails for others. The
+        model is built, the demand is written into it as a precondition, and this line says so.
+        Padding, rounding up to a multiple, or a fixed input size removes the doubt.
+        """,
+        bad=spec("layers: [{residual: [{maxpool: 2}, {upsample: 2}]}]", inputs="{x: [N, 3, H, W]}"),
+        good=spec("layers: [{residual: [{maxpool: 2}, {upsample: 2}]}]"),
+        severity=Severity.WARNING,
+    ),
+)

@@ -1,0 +1,45 @@
+"""Codes about targets: what a chosen output format cannot hold."""
+
+from __future__ import annotations
+
+from archc.diagnostics.codes.code import entry
+
+TARGETS = (
+    entry(
+        "unsupported-opset",
+        "The chosen ONNX opset cannot carry this layer",
+        """
+        The operator, or the form of it that is exact for this layer, came into ONNX with a later
+        opset. Build with the opset that the message names, or leave `--opset` away: archc then
+        takes its default. An inexact substitute is never written.
+        """,
+        needs="`--opset` and a number that is too low or unknown",
+    ),
+    entry(
+        "unsupported-by-target",
+        "The target cannot express this layer",
+        """
+        The layer is well defined, but the chosen target has no exact form for it. Other targets
+        may have one.
+        """,
+        needs="a target that lacks the op",
+    ),
+    entry(
+        "model-too-large",
+        "The model does not fit into the chosen format",
+        """
+        A single ONNX file is limited to 2 GiB by its encoding. Larger models keep their weights
+        in a second file beside it.
+        """,
+        needs="a model of more than 2 GiB",
+    ),
+    entry(
+        "missing-extra",
+        "This needs a package that is not installed",
+        """
+        archc reads, checks and builds ONNX without PyTorch. What runs PyTorch or draws images
+        needs an extra: `pip install 'archc[torch]'` or `pip install 'archc[image]'`.
+        """,
+        needs="an environment without the optional package",
+    ),
+)
