@@ -1,0 +1,174 @@
+"""The catalogue is complete, what it shows is true, and every code is tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from archc.diagnostics import Diagnostic
+from archc.diagnostics.codes import CODES, STAGES, Code
+
+PACKAGE = Path(__file__).parents[2] / "archc"
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+def test_entry_is_well_written(code: Code) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code.name)
+    assert code.title[0].isupper()
+    assert not code.title.endswith(".")
+    assert code.explanation.endswith(".")
+    assert len(code.explanation) > 80
+    # An example that shows it, or a word on what it takes; never half an example.
+    assert bool(code.bad) == bool(code.good) == (not code.needs)
+    assert code.bad != code.good or not code.bad
+    assert max(map(len, code.as_markdown().splitlines())) <= 200
+    assert code.as_markdown().startswith(f"# {code.name}\n")
+
+
+def test_every_code_has_one_entry() -> None:
+    assert len(CODES) == sum(map(len, STAGES.values()))
+    assert list(CODES) == [code.name for codes in STAGES.values() for code in codes]
+
+
+# -- what the catalogue shows is true ---------------------------------------------------------
+
+SHOWN = [code for code in CODES.values() if code.bad]
+Check = Callable[[str, str], list[Diagnostic]]
+
+
+@pytest.mark.parametrize("code", SHOWN, ids=lambda code: code.name)
+def test_bad_example_has_exactly_this_fault(code: Code, check: Check) -> None:
+    findings = check(code.bad, "bad.yaml")
+    assert {(d.code, d.severity) for d in findings} == {(code.name, code.severity)}
+    assert len(findings) == 1
+
+
+@pytest.mark.parametrize("code", SHOWN, ids=lambda code: code.name)
+def test_good_example_has_no_fault(code: Code, check: Check) -> None:
+    assert [(d.code, d.message) for d in check(code.good, "good.yaml")] == []
+
+
+@pytest.mark.parametrize("name", [code.name for code in CODES.values() if code.needs])
+def test_a_code_that_no_text_shows_is_tested_elsewhere(name: str) -> None:
+    # The tests of the renderers use codes as mere words.
+    tests = (path for path in TESTS.rglob("test_*.py") if path.parent != Path(__file__).parent)
+    assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in tests)
+
+
+# -- the catalogue and the compiler agree -----------------------------------------------------
+
+# Raised inside Pydantic validators with a code of ours as the error's type.
+FOREIGN = {"PydanticCustomError": 0}
+
+
+def _takers(trees: list[ast.Module]) -> dict[str, int]:
+    """Every function and class of ours that takes a `code: str`, and at which position."""
+    takers = dict(FOREIGN)
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.ClassDef):
+            fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+            for index, item in enumerate(fields):
+                if ast.unparse(item.target) == "code" and ast.unparse(item.annotation) == "str":
+                    takers[node.name] = index
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef):
+                    position = _position(item)
+                    if position is not None:
+                        takers[node.name if item.name == "__init__" else item.name] = position
+        elif isinstance(node, ast.FunctionDef) and node.name not in takers:
+            position = _position(node)
+            if position is not None:
+                takers[node.name] = position
+    return takers
+
+
+def _position(function: ast.FunctionDef) -> int | None:
+    """Where a function takes its code, not counting `self`; -1 for by keyword only."""
+    names = [arg.arg for arg in function.args.args if arg.arg not in ("self", "cls")]
+    for arg in (*function.args.args, *function.args.kwonlyargs):
+        if arg.arg == "code" and arg.annotation and ast.unparse(arg.annotation) == "str":
+            return names.index("code") if "code" in names else -1
+    return None
+
+
+def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
+    """Every code written in a call that takes one, with its place.
+
+    A value passed on (`code`, `refusal.code`) is written elsewhere; anything else that is not a
+    literal is yielded as it stands, and so is not in the catalogue.
+    """
+    takers = _takers(list(trees.values()))
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func
+            word = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            if word not in takers:
+                continue
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            index = takers[word]
+            given = named or (node.args[index : index + 1] if index >= 0 else [])
+            for value in given:
+                for choice in _choices(value):
+                    if isinstance(choice, ast.Constant) and isinstance(choice.value, str):
+                        yield choice.value, f"{name}:{node.lineno}"
+                    elif ast.unparse(choice).split(".")[-1] != "code":
+                        yield ast.unparse(choice), f"{name}:{node.lineno}"
+
+
+def _choices(value: ast.expr) -> list[ast.expr]:
+    if isinstance(value, ast.IfExp):
+        return [*_choices(value.body), *_choices(value.orelse)]
+    return [value]
+
+
+def _used() -> dict[str, str]:
+    trees = {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in PACKAGE.rglob("*.py")
+    }
+    return dict(_codes(trees))
+
+
+def test_every_code_in_use_is_catalogued() -> None:
+    used = _used()
+    assert len(used) > 5
+    assert {code: place for code, place in used.items() if code not in CODES} == {}
+
+
+def test_every_catalogued_code_is_in_use() -> None:
+    assert sorted(set(CODES) - set(_used())) == []
+
+
+def test_the_scan_sees_all_ways_to_give_a_code() -> None:
+    text = """
+class Refusal(Exception):
+    def __init__(self, code: str, message: str) -> None: ...
+class Diagnostic:
+    code: str
+    message: str
+def fail(span: int, code: str) -> None:
+    sink.error(code, "x")
+def only(*, code: str) -> None: ...
+def other(code: int) -> None: ...
+class Sink:
+    def error(self, code: str, message: str) -> None: ...
+sink.error("a", "x")
+raise Refusal("b" if x else "c", "x")
+Diagnostic("d", "x")
+Diagnostic(message="x", code="e")
+fail(1, "f")
+only(code="g")
+other("not a code")
+PydanticCustomError("h", "x")
+sink.error(refusal.code, "x")
+sink.error(f"i-{x}", "x")
+"""
+    found = {code for code, _ in _codes({"t.py": ast.parse(text)})}
+    assert found == {"a", "b", "c", "d", "e", "f", "g", "h", "f'i-{x}'"}
