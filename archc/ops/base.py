@@ -192,6 +192,7 @@ class Op(BaseModel):
         principal: the field that the layer's first key fills (`conv: 64` fills `out`).
         arity: how many inputs: (least, most); most None is any number.
         text_fields: fields whose value is plain text, never an expression.
+        references: attributes that name another layer; its value becomes a further input.
     """
 
     model_config = ConfigDict(
@@ -201,6 +202,7 @@ class Op(BaseModel):
     principal: ClassVar[str | None] = None
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     text_fields: ClassVar[frozenset[str]] = frozenset()
+    references: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, cx: ShapeContext, *args: Any, **kwargs: Any) -> Types:
         """The output type(s) for input types `args`.

@@ -1,0 +1,1 @@
+"""Blocks that ship with archc: ordinary blocks, written in the language (`standard.yaml`)."""

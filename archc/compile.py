@@ -1,0 +1,112 @@
+"""The pipeline, step by step: every command is one of these functions plus a printer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archc.diagnostics import Diagnostic, Diagnostics, Source
+from archc.elaborate import Choice, Sources, elaborate
+from archc.elaborate.imports import Importer, standard_blocks
+from archc.graph import Graph
+from archc.ops.table import OPS
+from archc.spec.files import read_source
+from archc.spec.read import read_spec
+from archc.spec.syntax import Spec
+from archc.spec.tree import Node
+from archc.spec.yaml import parse_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known of a spec after its static check.
+
+    Attributes:
+        source: the text; None when the file could not be read.
+        spec: the file, read; None when it is no spec.
+        graph: the typed graph; None when there are errors.
+        diagnostics: every finding, in reading order.
+    """
+
+    source: Source | None
+    spec: Spec | None
+    graph: Graph | None
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors."""
+        return self.graph is not None and not any(d.is_error for d in self.diagnostics)
+
+
+def check_file(
+    path: str, variant: str | None = None, overrides: Mapping[str, str] | None = None
+) -> Checked:
+    """Check a spec file.
+
+    Args:
+        path: the file, or `-` for standard input.
+        variant: which variant.
+        overrides: param name -> value as text (`{"num_classes": "10"}`).
+    """
+    source, findings = read_source(path)
+    if source is None:
+        return Checked(None, None, None, tuple(findings))
+    folder = Path.cwd() if path == "-" else Path(path).parent
+    return check_source(source, folder, variant, overrides, findings)
+
+
+def check_source(
+    source: Source,
+    folder: Path | None = None,
+    variant: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    findings: list[Diagnostic] | None = None,
+) -> Checked:
+    """Check a spec that is already text.
+
+    Args:
+        source: the text and its name.
+        folder: where relative imports start; the working folder by default.
+        variant: which variant.
+        overrides: param name -> value as text.
+        findings: what was found before.
+    """
+    sink = Diagnostics()
+    sink.extend(findings or ())
+    spec = _read(source, sink)
+    graph = None
+    if spec is not None:
+        choice = Choice(variant, _overrides(overrides or {}, sink))
+        graph = _elaborate(spec, folder or Path.cwd(), choice, sink)
+    return Checked(source, spec, None if sink.has_errors else graph, tuple(sink.sorted()))
+
+
+def _read(source: Source, sink: Diagnostics) -> Spec | None:
+    tree = parse_yaml(source, sink)
+    if tree is None:
+        return None
+    return read_spec(tree, source, _words(), sink, library=False)
+
+
+def _elaborate(spec: Spec, folder: Path, choice: Choice, sink: Diagnostics) -> Graph | None:
+    importer = Importer(_words(), sink)
+    importer.load(spec, folder)
+    sources = Sources(OPS, importer.libraries, standard_blocks(frozenset(OPS)))
+    return elaborate(spec, choice, sources, sink)
+
+
+def _words() -> frozenset[str]:
+    """Words that start a call: ops and standard blocks."""
+    names = frozenset(OPS)
+    return names | standard_blocks(names).keys()
+
+
+def _overrides(overrides: Mapping[str, str], sink: Diagnostics) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    for name, text in overrides.items():
+        tree = parse_yaml(Source(f"--set {name}", text), sink)
+        if tree is not None:
+            nodes[name] = tree
+    return nodes

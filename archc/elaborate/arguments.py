@@ -1,0 +1,255 @@
+"""From written arguments to validated values: expressions evaluated, ops built."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from archc.spec.expressions import ExpressionError, parse_expression
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from archc.diagnostics import Diagnostics, Span
+from archc.elaborate.env import Env, LayerScope, LayerValue, OpWord, closest
+from archc.elaborate.frame import Frame
+from archc.ops.base import Op
+from archc.ops.fields import describe
+from archc.spec.read_chain import ChainReader
+from archc.spec.syntax import Argument, Param
+from archc.spec.tree import Node, Scalar, Sequence
+from archc.types import Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Evaluates argument nodes in one scope.
+
+    Attributes:
+        scope: what names mean.
+        frame: the frame that layers given as values belong to.
+        sink: where errors in layers given as values go.
+        op_names: words that start a call.
+    """
+
+    scope: LayerScope
+    frame: Frame
+    sink: Diagnostics
+    op_names: frozenset[str]
+
+    def value(self, node: Node, word: Callable[[str], bool] | None = None) -> object:
+        """The value of a node.
+
+        Args:
+            node: scalar (a value or an expression), list, or mapping (a layer as a value).
+            word: which unknown bare words stand for themselves.
+
+        Raises:
+            ExpressionError: an expression is wrong.
+            Poisoned: it depends on something that failed.
+        """
+        if isinstance(node, Sequence):
+            return [self.value(item, word) for item in node.items]
+        if not isinstance(node, Scalar):
+            layer = ChainReader(self.sink, self.op_names).layer(node)
+            return None if layer is None else LayerValue(layer, self.frame)
+        literal = node.value
+        if not isinstance(literal, str):
+            return literal
+        return parse_expression(node).evaluate(self.scope, unknown=_accept(word))
+
+
+def _accept(word: Callable[[str], bool] | None) -> Callable[[str, Span], object] | None:
+    if word is None:
+        return None
+    accepts = word
+
+    def unknown(name: str, span: Span) -> object:
+        if accepts(name):
+            return name
+        raise KeyError(name)
+
+    return unknown
+
+
+@cache
+def accepted_words(op: type[Op], field: str) -> tuple[str, ...] | None:
+    """Words that a field takes: () for none, None for any text."""
+    info = op.model_fields.get(field)
+    if info is None:
+        return ()
+    words: list[str] = []
+
+    def walk(annotation: object) -> bool:
+        if annotation is str or annotation is typing.Any:
+            return True
+        if typing.get_origin(annotation) is typing.Literal:
+            words.extend(a for a in typing.get_args(annotation) if isinstance(a, str))
+            return False
+        return any([walk(arg) for arg in typing.get_args(annotation)])
+
+    return None if walk(info.annotation) else tuple(words)
+
+
+def op_value(value: object) -> object:
+    """A value as an op's field takes it: words are text."""
+    if isinstance(value, OpWord):
+        return value.name
+    if isinstance(value, list):
+        return [op_value(item) for item in value]
+    return value
+
+
+def build_op(
+    op_name: str,
+    op: type[Op],
+    values: Mapping[str, object],
+    spans: Mapping[str, Span],
+    head: Span,
+    sink: Diagnostics,
+) -> Op | None:
+    """Validate attributes against the op's model; None after errors (recorded in `sink`)."""
+    try:
+        return op.model_validate(dict(values))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            _report(op_name, op, detail, spans, head, sink)
+        return None
+
+
+def _report(
+    op_name: str,
+    op: type[Op],
+    detail: ErrorDetails,
+    spans: Mapping[str, Span],
+    head: Span,
+    sink: Diagnostics,
+) -> None:
+    field = str(detail["loc"][0]) if detail["loc"] else ""
+    span = spans.get(field, head)
+    kind = detail["type"]
+    if kind == "missing":
+        hint = f"{{{op_name}: ...}}" if field == op.principal else f"{field}: ..."
+        sink.error(
+            "missing-attribute", f"`{op_name}` needs `{field}`", head, help=[f"write {hint}"]
+        )
+        return
+    if kind == "extra_forbidden":
+        unknown_attribute(op_name, field, list(op.model_fields), span, sink)
+        return
+    if "-" in kind:  # one of our own codes, see archc.ops.fields
+        context = detail.get("ctx") or {}
+        helps = [str(context["help"])] if "help" in context else []
+        subject = f"`{op_name}`: `{field}`" if field else f"`{op_name}`"
+        sink.error(kind, f"{subject} {detail['msg']}", span, help=helps)
+        return
+    words = accepted_words(op, field)
+    help_ = []
+    if words:
+        close = closest(str(detail.get("input")), list(words))
+        listing = ", ".join(f"`{word}`" for word in words)
+        help_ = [f"did you mean `{close}`?"] if close else [f"it takes {listing}"]
+    sink.error(
+        "bad-value" if kind == "value_error" else "wrong-type",
+        f"`{op_name}`: `{field}` cannot be {describe(detail.get('input'))}: "
+        f"{detail['msg'].removeprefix('Value error, ')}",
+        span,
+        help=help_,
+    )
+
+
+def unknown_attribute(
+    name: str, attribute: str, options: list[str], span: Span, sink: Diagnostics
+) -> None:
+    """Report an attribute that an op or block does not have."""
+    close = closest(attribute, options)
+    listing = ", ".join(f"`{option}`" for option in options) or "no attributes"
+    sink.error(
+        "unknown-attribute",
+        f"`{name}` has no attribute `{attribute}`",
+        span,
+        help=[f"did you mean `{close}`?" if close else f"it has {listing}"],
+    )
+
+
+_KIND_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int, Expr),
+    "float": (int, float),
+    "bool": (bool,),
+    "list": (list,),
+    "op": (OpWord, LayerValue),
+    "text": (str, OpWord),
+}
+
+
+def check_kind(param: Param, value: object, span: Span) -> None:
+    """Refuse a value that is not of a param's declared kind.
+
+    Raises:
+        ExpressionError: `wrong-type` or `not-an-integer`.
+    """
+    if param.kind is None:
+        return
+    accepted = _KIND_TYPES[param.kind]
+    if param.kind == "op" and value is None:
+        return
+    if isinstance(value, bool) and param.kind != "bool":
+        accepted = ()
+    if isinstance(value, accepted):
+        return
+    if param.kind == "int" and isinstance(value, float):
+        raise ExpressionError(
+            "not-an-integer",
+            f"`{param.name}` is an integer, not the float {value}",
+            span,
+            ["wrap it in int() or use // instead of /"],
+        )
+    raise ExpressionError(
+        "wrong-type", f"`{param.name}` takes {_KIND_WORDS[param.kind]}, not {shown(value)}", span
+    )
+
+
+_KIND_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "op": "an op or a block",
+    "text": "a word",
+}
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it."""
+    if isinstance(value, OpWord):
+        return f"the op `{value.name}`"
+    if isinstance(value, LayerValue):
+        return "a layer"
+    return describe(value)
+
+
+def define_params(
+    env: Env,
+    params: Mapping[str, Param],
+    given: Mapping[str, tuple[object, Span]],
+    lets: Mapping[str, Argument],
+    evaluate: Callable[[Node], object],
+) -> None:
+    """Fill an environment: given params now, defaults and lets when they are asked for.
+
+    Raises:
+        ExpressionError: a given value is of the wrong kind.
+    """
+    for name, (value, span) in given.items():
+        check_kind(params[name], value, span)
+        env.values[name] = value
+    for name, param in params.items():
+        if name not in given and param.kind is None:
+            env.thunks[name] = (param.span, _thunk(evaluate, param.default))
+    for name, let in lets.items():
+        env.thunks[name] = (let.key.span, _thunk(evaluate, let.value))
+
+
+def _thunk(evaluate: Callable[[Node], object], node: Node) -> Callable[[], object]:
+    return lambda: evaluate(node)

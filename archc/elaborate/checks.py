@@ -1,0 +1,203 @@
+"""What a spec asserts of itself (`expect`), and what it holds for nothing (warnings)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from archc.spec.expressions import ExpressionError
+
+from archc.diagnostics import Diagnostics, Label
+from archc.elaborate.arguments import Evaluator
+from archc.elaborate.env import closest
+from archc.elaborate.frame import Flow
+from archc.graph import Graph, Node, Value
+from archc.spec.syntax import Argument, Spec
+from archc.spec.tree import Mapping as MappingNode
+from archc.spec.tree import Node as TreeNode
+from archc.spec.tree import Sequence as SequenceNode
+from archc.spec.words import block_words, spec_words
+from archc.types import Dim, Expr, format_dim, format_shape, provably_equal
+
+WILDCARD = "any"
+
+
+def check_expected_shape(
+    expected: TreeNode, value: Value, evaluator: Evaluator, sink: Diagnostics
+) -> None:
+    """Compare a value's shape with the one written; `any` fits every size.
+
+    Raises:
+        ExpressionError: the expectation itself is wrong.
+    """
+    if not isinstance(expected, SequenceNode):
+        raise ExpressionError(
+            "wrong-kind", "a shape is a list such as [N, 64, 56, 56]", expected.span
+        )
+    wanted = evaluator.value(expected, lambda word: word == WILDCARD)
+    assert isinstance(wanted, list)
+    shape = value.type.shape
+    fits = len(wanted) == len(shape) and all(
+        want == WILDCARD or (isinstance(want, (int, Expr)) and provably_equal(want, dim))
+        for want, dim in zip(wanted, shape, strict=True)
+    )
+    if fits:
+        return
+    written = "[" + ", ".join(_dim_text(want) for want in wanted) + "]"
+    help_ = []
+    if len(wanted) == len(shape) - 1:
+        help_ = [f"write the batch axis, too: {format_shape(shape)}"]
+    sink.error(
+        "expect-failed",
+        f"the shape is {format_shape(shape)}, not {written}",
+        expected.span,
+        "expected here",
+        secondary=[Label(value.span, f"{format_shape(shape)} comes from here")],
+        help=help_,
+    )
+
+
+def _dim_text(want: object) -> str:
+    return format_dim(want) if isinstance(want, (int, Expr)) else str(want)
+
+
+def check_expectations(
+    spec: Spec,
+    graph: Graph,
+    flows: Mapping[str, Flow],
+    evaluator: Evaluator,
+    as_written: bool,
+    sink: Diagnostics,
+) -> None:
+    """Compare the whole network with the spec's `expect` section.
+
+    Args:
+        spec: the file.
+        graph: the elaborated network.
+        flows: path -> value, for `shapes`.
+        evaluator: evaluates at the top of the file.
+        as_written: whether no param was overridden; totals only hold then.
+        sink: where findings go.
+    """
+    for key, argument in spec.expect.items():
+        try:
+            if key == "shapes":
+                _check_shapes(argument, flows, evaluator, sink)
+            elif key in {"parameters", "macs"}:
+                if as_written:
+                    total = graph.parameter_count if key == "parameters" else macs(graph)
+                    _check_total(argument, total, graph.name, evaluator, sink)
+            else:
+                _unknown(argument, ["macs", "parameters", "shapes"], sink)
+        except ExpressionError as error:
+            sink.error(error.code, error.message, error.span, help=error.help)
+
+
+def macs(graph: Graph) -> Dim:
+    """Multiply-accumulates of one run, as torchvision counts them (side layers left out)."""
+    total: Dim = 0
+    for node in graph.nodes:
+        if node.side is None:
+            cost = node.op.cost(
+                [value.type for value in node.inputs], [value.type for value in node.outputs]
+            )
+            total = total + cost.macs
+    return total
+
+
+def _unknown(argument: Argument, options: Sequence[str], sink: Diagnostics) -> None:
+    close = closest(argument.key.text, list(options))
+    listing = ", ".join(f"`{option}`" for option in options)
+    sink.error(
+        "unknown-key",
+        f"`expect` has no key `{argument.key.text}`",
+        argument.key.span,
+        help=[f"did you mean `{close}`?" if close else f"it takes {listing}"],
+    )
+
+
+def _check_shapes(
+    argument: Argument, flows: Mapping[str, Flow], evaluator: Evaluator, sink: Diagnostics
+) -> None:
+    if not isinstance(argument.value, MappingNode):
+        raise ExpressionError(
+            "wrong-kind", "`shapes` maps layer paths to shapes", argument.value.span
+        )
+    for entry in argument.value.entries:
+        path = entry.key.text
+        if path not in flows:
+            close = closest(path, list(flows))
+            sink.error(
+                "unknown-reference",
+                f"there is no layer `{path}`",
+                entry.key.span,
+                help=[f"did you mean `{close}`?"] if close else [],
+            )
+            continue
+        value = flows[path]
+        if value is not None:
+            check_expected_shape(entry.value, value, evaluator, sink)
+
+
+def _check_total(
+    argument: Argument, total: Dim, model: str, evaluator: Evaluator, sink: Diagnostics
+) -> None:
+    """A total is one number, or a mapping of variant names to numbers."""
+    node: TreeNode = argument.value
+    if isinstance(node, MappingNode):
+        matching = [entry.value for entry in node.entries if entry.key.text == model]
+        if not matching:
+            return
+        node = matching[0]
+    wanted = evaluator.value(node)
+    if not isinstance(wanted, (int, Expr)) or not provably_equal(wanted, total):
+        shown = f"{total:,}" if isinstance(total, int) else format_dim(total)
+        written = f"{wanted:,}" if isinstance(wanted, int) else _dim_text(wanted)
+        sink.error(
+            "expect-failed",
+            f"`{model}` has {shown} {argument.key.text}, not {written}",
+            node.span,
+            "expected here",
+        )
+
+
+# -- warnings -----------------------------------------------------------------------------
+
+
+def warn_unused_layers(graph: Graph, sink: Diagnostics) -> None:
+    """Warn of layers whose result reaches no output."""
+    reached = {value.name for value in graph.outputs.values()}
+    dead: list[Node] = []
+    for node in reversed(graph.nodes):
+        if node.side is not None or any(value.name in reached for value in node.outputs):
+            reached.update(value.name for value in node.inputs)
+            continue
+        # Only the last layer of a dead chain is named: the others die with it.
+        dead.append(node)
+        reached.update(value.name for value in node.inputs)
+    for node in reversed(dead):
+        sink.warning(
+            "unused-layer",
+            f"the result of `{node.path}` is not used",
+            node.span,
+            help=["name it in `outputs`, read it with `from`, or remove it"],
+        )
+
+
+def warn_unused_names(spec: Spec, sink: Diagnostics) -> None:
+    """Warn of blocks and params that no line of the file mentions."""
+    words = set(spec_words(spec))
+    for name, block in spec.blocks.items():
+        if name not in words:
+            sink.warning("unused-block", f"block `{name}` is never used", block.span)
+    for name, param in spec.params.items():
+        if name not in words:
+            sink.warning("unused-param", f"param `{name}` is never used", param.span)
+    for block in spec.blocks.values():
+        inside = set(block_words(block))
+        for name, param in block.params.items():
+            if name not in inside:
+                sink.warning(
+                    "unused-param",
+                    f"param `{name}` of block `{block.name}` is never used",
+                    param.span,
+                )

@@ -1,0 +1,165 @@
+"""Names and what they stand for while a spec is elaborated."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archc.spec.expressions import ExpressionError
+
+from archc.diagnostics import Span
+from archc.spec.syntax import Layer
+from archc.types import TensorType
+
+if TYPE_CHECKING:
+    from archc.elaborate.frame import Frame
+
+ENTERING = ("in_shape", "in_channels", "in_features", "in_length", "in_height", "in_width")
+"""Names of the sizes of the tensor that enters a layer."""
+
+
+class Poisoned(Exception):  # noqa: N818 - not an error: the error was reported where it arose
+    """A value depends on something that already failed; nothing more is to be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpWord:
+    """A bare word that names an op or a block, as a value (`act: relu`)."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerValue:
+    """A layer with arguments as a value (`act: {gelu: tanh}`), with the frame it belongs to."""
+
+    layer: Layer
+    frame: Frame
+
+    def __str__(self) -> str:
+        return "a layer"
+
+
+@dataclass(slots=True)
+class Env:
+    """One level of names; thunks are evaluated when first asked for.
+
+    Attributes:
+        parent: the enclosing level.
+        values: what is known.
+        thunks: what can be computed: name -> (place, computation).
+    """
+
+    parent: Env | None = None
+    values: dict[str, object] = field(default_factory=dict)
+    thunks: dict[str, tuple[Span, Callable[[], object]]] = field(default_factory=dict)
+    _running: set[str] = field(default_factory=set)
+
+    def lookup(self, name: str) -> object:
+        """The value of a name.
+
+        Raises:
+            KeyError: nothing has that name.
+            ExpressionError: its definition fails or goes in a circle.
+            Poisoned: its definition depends on something that failed.
+        """
+        env: Env | None = self
+        while env is not None:
+            if name in env.values:
+                return env.values[name]
+            if name in env.thunks:
+                return env._force(name)
+            env = env.parent
+        raise KeyError(name)
+
+    def _force(self, name: str) -> object:
+        span, compute = self.thunks[name]
+        if name in self._running:
+            raise ExpressionError("circular-definition", f"`{name}` is defined by itself", span)
+        self._running.add(name)
+        try:
+            value = compute()
+        finally:
+            self._running.discard(name)
+        self.values[name] = value
+        return value
+
+    def child(self, values: Mapping[str, object] | None = None) -> Env:
+        """A level inside this one."""
+        return Env(self, dict(values or {}))
+
+    def names(self) -> Iterator[str]:
+        """All names, inner first."""
+        env: Env | None = self
+        while env is not None:
+            yield from env.values
+            yield from (name for name in env.thunks if name not in env.values)
+            env = env.parent
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScope:
+    """The names a layer's arguments can use: the environment, then sizes of what enters.
+
+    Attributes:
+        env: loop variables, params, lets.
+        entering: type of the entering tensor; None when there is none or it failed.
+        failed: whether there is one that failed.
+        words: names of ops and blocks.
+    """
+
+    env: Env
+    entering: TensorType | None
+    failed: bool
+    words: Callable[[str], bool]
+
+    def lookup(self, name: str) -> object:
+        """See `Env.lookup`; the last resort is a word that names an op or block."""
+        try:
+            return self.env.lookup(name)
+        except KeyError:
+            pass
+        if name in ENTERING and (self.entering is not None or self.failed):
+            return self._entering(name)
+        if name in {"none", "null"}:
+            return None
+        if name in {"true", "false"}:
+            return name == "true"
+        if self.words(name):
+            return OpWord(name)
+        raise KeyError(name)
+
+    def _entering(self, name: str) -> object:
+        if self.entering is None:
+            raise Poisoned
+        shape = self.entering.shape
+        if name == "in_shape":
+            return list(shape)
+        axis = {
+            "in_channels": 1,
+            "in_features": -1,
+            "in_length": 1,
+            "in_height": -2,
+            "in_width": -1,
+        }[name]
+        least = {"in_height": 4, "in_width": 3, "in_length": 3}.get(name, 2)
+        if len(shape) < least:
+            raise KeyError(name)
+        return shape[axis]
+
+    def names(self) -> Iterator[str]:
+        """Names for suggestions."""
+        yield from self.env.names()
+        if self.entering is not None:
+            yield from ENTERING
+
+
+def closest(word: str, options: Iterator[str] | list[str]) -> str | None:
+    """The option a person most likely meant."""
+    close = difflib.get_close_matches(word, list(dict.fromkeys(options)), 1, 0.6)
+    return close[0] if close else None
