@@ -64,6 +64,8 @@ def test_a_code_that_no_text_shows_is_tested_elsewhere(name: str) -> None:
 
 # Raised inside Pydantic validators with a code of ours as the error's type.
 FOREIGN = {"PydanticCustomError": 0}
+# Names under which a code that is written elsewhere is handed on (`kind`: of a Pydantic error).
+HANDED_ON = {"code", "kind"}
 
 
 def _takers(trees: list[ast.Module]) -> dict[str, int]:
@@ -75,31 +77,27 @@ def _takers(trees: list[ast.Module]) -> dict[str, int]:
             for index, item in enumerate(fields):
                 if ast.unparse(item.target) == "code" and ast.unparse(item.annotation) == "str":
                     takers[node.name] = index
-            for item in node.body:
-                if isinstance(item, ast.FunctionDef):
-                    position = _position(item)
-                    if position is not None:
-                        takers[node.name if item.name == "__init__" else item.name] = position
-        elif isinstance(node, ast.FunctionDef) and node.name not in takers:
-            position = _position(node)
-            if position is not None:
-                takers[node.name] = position
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                    takers |= _taker(node.name, method)
+        elif isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            takers |= _taker(node.name, node)
     return takers
 
 
-def _position(function: ast.FunctionDef) -> int | None:
+def _taker(name: str, function: ast.FunctionDef) -> dict[str, int]:
     """Where a function takes its code, not counting `self`; -1 for by keyword only."""
     names = [arg.arg for arg in function.args.args if arg.arg not in ("self", "cls")]
     for arg in (*function.args.args, *function.args.kwonlyargs):
         if arg.arg == "code" and arg.annotation and ast.unparse(arg.annotation) == "str":
-            return names.index("code") if "code" in names else -1
-    return None
+            return {name: names.index("code") if "code" in names else -1}
+    return {}
 
 
 def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
     """Every code written in a call that takes one, with its place.
 
-    A value passed on (`code`, `refusal.code`) is written elsewhere; anything else that is not a
+    A code handed on (`code`, `refusal.code`) is written elsewhere; anything else that is not a
     literal is yielded as it stands, and so is not in the catalogue.
     """
     takers = _takers(list(trees.values()))
@@ -118,7 +116,7 @@ def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
                 for choice in _choices(value):
                     if isinstance(choice, ast.Constant) and isinstance(choice.value, str):
                         yield choice.value, f"{name}:{node.lineno}"
-                    elif ast.unparse(choice).split(".")[-1] != "code":
+                    elif ast.unparse(choice).split(".")[-1] not in HANDED_ON:
                         yield ast.unparse(choice), f"{name}:{node.lineno}"
 
 

@@ -89,6 +89,16 @@ DOCUMENT = (
         good=spec("layers: [identity]"),
     ),
     entry(
+        "expansion-limit",
+        "The spec unfolds to too many layers",
+        """
+        `for`, blocks and parameters can unfold a few lines to any number of layers. The limit
+        is far above any network; a loop bound, or a parameter that was set too high, is usually
+        to blame.
+        """,
+        needs="a spec that unfolds to more than a million layers",
+    ),
+    entry(
         "expect-failed",
         "Something differs from what the spec expects of itself",
         """

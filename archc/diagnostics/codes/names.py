@@ -117,6 +117,27 @@ NAMES = (
         severity=Severity.WARNING,
     ),
     entry(
+        "missing-param",
+        "A parameter has no value",
+        """
+        A parameter that is declared by its type (`int`, `float`, `bool`, `list`, `op`, `text`)
+        has no default and has to be given: by a variant, with `--set name=value`, or where the
+        block is used. Declare it with a default if there is one that suits most networks.
+        """,
+        bad=spec(
+            """
+            params: {width: int}
+            layers: [{conv: width}]
+            """
+        ),
+        good=spec(
+            """
+            params: {width: 8}
+            layers: [{conv: width}]
+            """
+        ),
+    ),
+    entry(
         "unknown-param",
         "No parameter has this name",
         """

@@ -40,6 +40,16 @@ SHAPES = (
         good=spec("layers: [{linear: 8}]", inputs="{x: [N, 4]}"),
     ),
     entry(
+        "axis-out-of-range",
+        "The tensor has no such axis",
+        """
+        Axes are counted from 0, the batch axis, or from the end with negative numbers; a tensor
+        of rank 4 has the axes -4 to 3.
+        """,
+        bad=spec("layers: [{softmax: 4}]"),
+        good=spec("layers: [{softmax: 1}]"),
+    ),
+    entry(
         "indivisible",
         "A size is not divisible as the op needs it",
         """
@@ -69,6 +79,17 @@ SHAPES = (
         """,
         bad=spec("layers: [relu]", inputs="{x: [N, 0, 32, 32]}"),
         good=spec("layers: [relu]"),
+    ),
+    entry(
+        "too-few-values",
+        "There is nothing to normalise over",
+        """
+        A normalisation takes mean and variance over several values. Of a single value the
+        variance is zero and the result is a constant, whatever the input. Normalise before the
+        image has shrunk to one pixel, or use fewer groups.
+        """,
+        bad=spec("layers: [{adaptive_avgpool: 1}, {groupnorm: 3}]"),
+        good=spec("layers: [{groupnorm: 3}, {adaptive_avgpool: 1}]"),
     ),
     entry(
         "symbolic-weight",
