@@ -9,9 +9,8 @@ FILES = (
         "missing-file",
         "The file does not exist",
         """
-        The path names nothing. Check its spelling and the directory you are in. A bare word
-        without a suffix, such as `resnet`, is looked up among the specs that ship with archc;
-        anything with a `/` or a suffix is a path.
+        The path names nothing. Check its spelling and the directory you are in; the nearest name
+        in that directory is suggested.
         """,
         needs="a path that names nothing",
     ),
@@ -79,7 +78,7 @@ FILES = (
         "The output would replace an input",
         """
         The output path names a file that this very command reads (the spec, a block file, a
-        checkpoint). It is refused even where a link hides it. Choose another output path.
+        checkpoint). Choose another output path.
         """,
         needs="`-o` naming the spec itself",
     ),

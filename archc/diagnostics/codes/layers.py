@@ -11,7 +11,7 @@ LAYERS = (
         "No op or block has this name",
         """
         The first key of a layer, or the bare word, names an op that archc knows or a block that
-        the spec defines or imports. `archc ops` lists the ops. The nearest name is suggested.
+        the spec defines or imports. The nearest name is suggested.
         """,
         bad=spec("layers: [rleu]"),
         good=spec("layers: [relu]"),
