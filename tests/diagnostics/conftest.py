@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from archc.compile import check_source
 from archc.diagnostics import Diagnostic, Source
 
 Check = Callable[[str, str], list[Diagnostic]]
@@ -14,6 +15,4 @@ Check = Callable[[str, str], list[Diagnostic]]
 @pytest.fixture(scope="session")
 def check() -> Check:
     """Check a spec's text under a file name; the findings in reading order."""
-    from archc.compile import check_text
-
-    return lambda text, name: check_text(Source(name, text)).sorted()
+    return lambda text, name: list(check_source(Source(name, text)).diagnostics)
