@@ -62,20 +62,22 @@ class ChainReader:
 
     # -- chains ---------------------------------------------------------------------------
 
-    def chain(self, node: Node, *, named: bool = False) -> Chain:
+    def chain(self, node: Node, *, named: bool = False, listed: bool = False) -> Chain:
         """A body: a list, a mapping of named layers, or one bare layer.
 
         Args:
             node: the tree.
             named: whether a mapping is always a chain of named layers (`layers:`, `body:` of
                 named children), even when its first key is the name of an op.
+            listed: whether it is the body of a loop or alternative among list items, where a
+                mapping that starts with an op is one layer, as any list item is.
         """
         if isinstance(node, Sequence):
             items: list[Item] = []
             for child in node.items:
                 items.extend(self._list_item(child))
             return Chain(tuple(items), "list", node.span)
-        if isinstance(node, MappingNode) and (named or self._is_named_chain(node)):
+        if isinstance(node, MappingNode) and (named or self._is_named_chain(node, listed)):
             return Chain(tuple(self._mapping_items(node)), "mapping", node.span)
         if isinstance(node, Scalar) and is_empty(node):
             return Chain((), "single", node.span)
@@ -87,7 +89,7 @@ class ChainReader:
         if isinstance(node, MappingNode) and node.entries:
             first = node.entries[0].key
             if is_structural(first):
-                return self._structural(node.entries)
+                return self._structural(node.entries, listed=True)
         if isinstance(node, Scalar) and is_empty(node):
             self.sink.error(
                 "wrong-kind",
@@ -106,33 +108,33 @@ class ChainReader:
             if is_structural(entry.key):
                 starts_new = not entry.key.text.startswith(("elif", "else"))
                 if starts_new and run:
-                    items.extend(self._structural(tuple(run)))
+                    items.extend(self._structural(tuple(run), listed=False))
                     run = []
                 run.append(entry)
                 continue
             if run:
-                items.extend(self._structural(tuple(run)))
+                items.extend(self._structural(tuple(run), listed=False))
                 run = []
             layer = self.layer(entry.value)
             if layer is not None:
                 items.append(LayerItem(entry.key, layer))
         if run:
-            items.extend(self._structural(tuple(run)))
+            items.extend(self._structural(tuple(run), listed=False))
         return items
 
     # -- for and if -----------------------------------------------------------------------
 
-    def _structural(self, entries: tuple[Entry, ...]) -> list[Item]:
+    def _structural(self, entries: tuple[Entry, ...], *, listed: bool) -> list[Item]:
         first = entries[0]
         word = first.key.text.split(None, 1)[0]
         if word == "for":
-            return self._loop(entries)
+            return self._loop(entries, listed)
         if word == "if":
-            return self._alternatives(entries)
+            return self._alternatives(entries, listed)
         self.sink.error("wrong-kind", f"`{word}` without an `if` before it", first.key.span)
         return []
 
-    def _loop(self, entries: tuple[Entry, ...]) -> list[Item]:
+    def _loop(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
         first, rest = entries[0], entries[1:]
         if first.key.text.strip() == "for":
             keyed = {entry.key.text: entry for entry in rest}
@@ -147,15 +149,15 @@ class ChainReader:
                 )
                 return []
             header = first.value
-            return [ForItem(header, self.chain(body.value))]
+            return [ForItem(header, self.chain(body.value, listed=listed))]
         self._stray(rest, "a `for` holds nothing beside its body")
         header = tail(first.key, len(first.key.text) - len(first.key.text[3:].lstrip()))
-        return [ForItem(header, self.chain(first.value))]
+        return [ForItem(header, self.chain(first.value, listed=listed))]
 
-    def _alternatives(self, entries: tuple[Entry, ...]) -> list[Item]:
+    def _alternatives(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
         first = entries[0]
         if first.key.text.strip() == "if":
-            return self._machine_if(entries)
+            return self._machine_if(entries, listed)
         arms: list[tuple[Scalar | None, Chain]] = []
         for index, entry in enumerate(entries):
             word = entry.key.text.split(None, 1)[0]
@@ -174,10 +176,10 @@ class ChainReader:
                 condition = tail(
                     entry.key, len(entry.key.text) - len(entry.key.text[len(word) :].lstrip())
                 )
-            arms.append((condition, self.chain(entry.value)))
+            arms.append((condition, self.chain(entry.value, listed=listed)))
         return [IfItem(tuple(arms))]
 
-    def _machine_if(self, entries: tuple[Entry, ...]) -> list[Item]:
+    def _machine_if(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
         first = entries[0]
         keyed = {entry.key.text: entry for entry in entries[1:]}
         then, orelse = keyed.pop("then", None), keyed.pop("else", None)
@@ -190,9 +192,11 @@ class ChainReader:
                 help=["write {if: COND, then: [...], else: [...]}"],
             )
             return []
-        arms: list[tuple[Scalar | None, Chain]] = [(first.value, self.chain(then.value))]
+        arms: list[tuple[Scalar | None, Chain]] = [
+            (first.value, self.chain(then.value, listed=listed))
+        ]
         if orelse is not None:
-            arms.append((None, self.chain(orelse.value)))
+            arms.append((None, self.chain(orelse.value, listed=listed)))
         return [IfItem(tuple(arms))]
 
     def _stray(self, entries: Collection[Entry], why: str) -> None:
@@ -343,7 +347,7 @@ class ChainReader:
         for child in node.items:
             entries = child.entries if isinstance(child, MappingNode) else ()
             if entries and is_structural(entries[0].key):
-                items.extend(self._structural(entries))
+                items.extend(self._structural(entries, listed=True))
                 continue
             items.append(LayerItem(None, Group(self.chain(child), NO_COMMON, child.span)))
         return Chain(tuple(items), "list", node.span)
@@ -367,7 +371,7 @@ class ChainReader:
 
     # -- telling a call from a level ------------------------------------------------------
 
-    def _is_named_chain(self, node: MappingNode) -> bool:
+    def _is_named_chain(self, node: MappingNode, listed: bool) -> bool:
         """Whether a mapping in chain position names its layers (or is one bare layer)."""
         if not node.entries:
             return True
@@ -376,7 +380,9 @@ class ChainReader:
             return True
         if self._is_structure(first) or first.key.text == "op":
             return False
-        return first.key.text not in self.known or self._is_layer_like(first.value)
+        if first.key.text not in self.known:
+            return True
+        return not listed and self._is_layer_like(first.value)
 
     def _is_layer_like(self, node: Node) -> bool:
         """Whether a value can only be a layer, not an argument."""
