@@ -1,27 +1,178 @@
-"""Activations: elementwise functions, each exact on both targets."""
+"""Activations made of straight pieces: the ReLU family, hard gates, identity."""
 
 from __future__ import annotations
 
-from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
-from archc.ops.conditions import ShapeContext
+from typing import ClassVar
+
+from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
+from archc.ops.conditions import Refusal, ShapeContext
+from archc.ops.demands import channels_of, demand_float32, demand_floating, demand_rank
+from archc.ops.fields import Flag, Number
+from archc.ops.forms import clip, per_channel
+from archc.ops.initial import Constant
 from archc.types import TensorType
 
 
 class Activation(Op):
-    """Elementwise function; the shape stays."""
+    """Elementwise function of a floating-point tensor; shape and dtype stay.
+
+    Class attributes:
+        torch_module: the torch class, for an activation without arguments.
+        onnx_operator: the ONNX operator, where one without attributes is the whole of it.
+    """
+
+    torch_module: ClassVar[str]
+    onnx_operator: ClassVar[str]
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[...] -> [...]."""
+        demand_floating(x)
         return x
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """The torch module."""
+        return t.module(self.torch_module)(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """The ONNX operator."""
+        return g.op(self.onnx_operator, x)
 
 
 class Relu(Activation):
     """`max(x, 0)`. Source: torch.nn.ReLU, ONNX Relu."""
 
-    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """`nn.ReLU`."""
-        return t.module("nn.ReLU")(x)
+    torch_module = "nn.ReLU"
+    onnx_operator = "Relu"
+
+
+class Relu6(Activation):
+    """`min(max(x, 0), 6)`. Source: torch.nn.ReLU6; ONNX Clip."""
+
+    torch_module = "nn.ReLU6"
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Relu."""
-        return g.op("Relu", x)
+        """Clip, whose bounds are inputs."""
+        return clip(g, x, 0.0, 6.0)
+
+
+class LeakyRelu(Activation):
+    """`x` where positive, `slope * x` elsewhere. Source: torch.nn.LeakyReLU, ONNX LeakyRelu."""
+
+    principal = "slope"
+
+    slope: Number = 0.01
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.LeakyReLU`."""
+        return t.module("nn.LeakyReLU", negative_slope=Default(self.slope, 0.01))(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """LeakyRelu."""
+        return g.op("LeakyRelu", x, alpha=self.slope)
+
+
+class PRelu(Activation):
+    """`x` where positive, `weight * x` elsewhere, with one learnt slope or one per channel.
+
+    Source: torch.nn.PReLU, ONNX PRelu. The slopes start at 0.25.
+    """
+
+    principal = "per_channel"
+
+    per_channel: Flag = False
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[...] -> [...]; [N, C, ...] with one slope per channel."""
+        demand_float32("prelu", x)
+        if self.per_channel:
+            demand_rank("prelu", x, 2)
+            channels_of("prelu", x)
+        return x
+
+    def weights(self, x: TensorType) -> tuple[Weight, ...]:
+        """`weight` [1], or [C] with one slope per channel."""
+        return (Weight("weight", (self._slopes(x),), Constant(0.25)),)
+
+    def _slopes(self, x: TensorType) -> int:
+        return channels_of("prelu", x) if self.per_channel else 1
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.PReLU`."""
+        if self.per_channel:
+            return t.module("nn.PReLU", self._slopes(x.type))(x)
+        return t.module("nn.PReLU")(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """PRelu, whose slope broadcasts from the right."""
+        slope = g.weight("weight")
+        return g.op("PRelu", x, per_channel(g, slope, x.type.rank) if self.per_channel else slope)
+
+
+class Hardtanh(Activation):
+    """`x` cut to [min, max]. Source: torch.nn.Hardtanh; ONNX Clip."""
+
+    min: Number = -1.0
+    max: Number = 1.0
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[...] -> [...]."""
+        if self.min >= self.max:
+            raise Refusal(
+                "bad-value",
+                f"`hardtanh` needs min < max, not min {self.min:g} and max {self.max:g}",
+                at="max" if "max" in self.model_fields_set else "min",
+            )
+        return super().infer(cx, x)
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.Hardtanh`."""
+        return t.module(
+            "nn.Hardtanh", min_val=Default(self.min, -1.0), max_val=Default(self.max, 1.0)
+        )(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """Clip."""
+        return clip(g, x, self.min, self.max)
+
+
+HARD_SIGMOID_SLOPE = 1.0 / 6.0
+"""torch's slope; ONNX HardSigmoid would default to 0.2, an error of up to 0.08."""
+
+
+class Hardsigmoid(Activation):
+    """`min(max(x / 6 + 1/2, 0), 1)`. Source: torch.nn.Hardsigmoid, ONNX HardSigmoid."""
+
+    torch_module = "nn.Hardsigmoid"
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """HardSigmoid with torch's slope."""
+        return g.op("HardSigmoid", x, alpha=HARD_SIGMOID_SLOPE, beta=0.5)
+
+
+class Hardswish(Activation):
+    """`x * hardsigmoid(x)`. Source: torch.nn.Hardswish, ONNX HardSwish."""
+
+    torch_module = "nn.Hardswish"
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """HardSwish (opset 14), which has a fused kernel; spelt out below."""
+        if g.opset >= 14:
+            return g.op("HardSwish", x)
+        gate = g.op("HardSigmoid", x, type=x.type, alpha=HARD_SIGMOID_SLOPE, beta=0.5)
+        return g.op("Mul", x, gate)
+
+
+class Identity(Op):
+    """The input itself, of any dtype. Source: torch.nn.Identity; nothing in ONNX."""
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[...] -> [...]."""
+        return x
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.Identity`."""
+        return t.module("nn.Identity")(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """No node: the value itself."""
+        return x

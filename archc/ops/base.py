@@ -231,6 +231,9 @@ class Op(BaseModel):
         """Lower to PyTorch source; `args` are Operands."""
         raise NotImplementedError
 
-    def to_onnx(self, g: OnnxEmitter, *args: Any, **kwargs: Any) -> Operand:
-        """Lower to ONNX nodes; `args` are Operands; the last node carries the output."""
+    def to_onnx(self, g: OnnxEmitter, *args: Any, **kwargs: Any) -> Operand | tuple[Operand, ...]:
+        """Lower to ONNX nodes; `args` are Operands; the last node carries the output.
+
+        An op that does nothing in inference returns its operand.
+        """
         raise NotImplementedError

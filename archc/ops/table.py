@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
-from archc.ops.activation import Relu
+from archc.ops.activation import (
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Identity,
+    LeakyRelu,
+    PRelu,
+    Relu,
+    Relu6,
+)
 from archc.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool
+from archc.ops.axes import Permute, Squeeze, Transpose, Unsqueeze
 from archc.ops.base import Op
+from archc.ops.batchnorm import BatchNorm
 from archc.ops.conv import Conv
 from archc.ops.conv_transpose import ConvTranspose
-from archc.ops.join import Add
+from archc.ops.groupnorm import GroupNorm, InstanceNorm
+from archc.ops.join import Add, Concat, Mul, Sub
+from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
 from archc.ops.linear import Linear
+from archc.ops.lrn import LRN
 from archc.ops.pad import Pad, PadTo
+from archc.ops.parts import Chunk, Select, Slice, Split
 from archc.ops.pool import AvgPool, MaxPool
+from archc.ops.rearrange import Rearrange
+from archc.ops.regularise import Dropout, DropPath
+from archc.ops.reshape import Flatten, Reshape
 from archc.ops.resize import Resize
+from archc.ops.smooth import Celu, Elu, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
+from archc.ops.softmax import LogSoftmax, Softmax
 
 OPS: dict[str, type[Op]] = {
     "adaptive_avgpool": AdaptiveAvgPool,
     "adaptive_maxpool": AdaptiveMaxPool,
     "add": Add,
     "avgpool": AvgPool,
+    "batchnorm": BatchNorm,
+    "celu": Celu,
+    "chunk": Chunk,
+    "concat": Concat,
     "conv": Conv,
     "conv_transpose": ConvTranspose,
+    "drop_path": DropPath,
+    "dropout": Dropout,
+    "elu": Elu,
+    "flatten": Flatten,
+    "gelu": Gelu,
     "global_avgpool": GlobalAvgPool,
+    "groupnorm": GroupNorm,
+    "hardsigmoid": Hardsigmoid,
+    "hardswish": Hardswish,
+    "hardtanh": Hardtanh,
+    "identity": Identity,
+    "instancenorm": InstanceNorm,
+    "layernorm": LayerNorm,
+    "layernorm2d": LayerNorm2d,
+    "leaky_relu": LeakyRelu,
     "linear": Linear,
+    "log_softmax": LogSoftmax,
+    "lrn": LRN,
     "maxpool": MaxPool,
+    "mish": Mish,
+    "mul": Mul,
     "pad": Pad,
     "pad_to": PadTo,
+    "permute": Permute,
+    "prelu": PRelu,
+    "rearrange": Rearrange,
     "relu": Relu,
+    "relu6": Relu6,
+    "reshape": Reshape,
     "resize": Resize,
+    "rmsnorm": RMSNorm,
+    "select": Select,
+    "selu": Selu,
+    "sigmoid": Sigmoid,
+    "silu": Silu,
+    "slice": Slice,
+    "softmax": Softmax,
+    "softplus": Softplus,
+    "softsign": Softsign,
+    "split": Split,
+    "squeeze": Squeeze,
+    "sub": Sub,
+    "tanh": Tanh,
+    "transpose": Transpose,
+    "unsqueeze": Unsqueeze,
 }

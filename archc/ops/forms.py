@@ -1,0 +1,77 @@
+"""ONNX forms that several ops share or whose spelling depends on the opset.
+
+Every form holds from opset 13 on, the lowest that archc writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archc.ops.base import OnnxEmitter, Operand
+from archc.types import Dim, TensorType
+
+
+def scalar(g: OnnxEmitter, value: float, like: Operand) -> Operand:
+    """A constant of rank 0 with the dtype of `like`."""
+    return g.constant(float(value), like.type.dtype, ())
+
+
+def clip(g: OnnxEmitter, x: Operand, low: float, high: float) -> Operand:
+    """Clip to [low, high], as the layer's output."""
+    return g.op("Clip", x, scalar(g, low, x), scalar(g, high, x))
+
+
+def reduce(
+    g: OnnxEmitter,
+    op_type: str,
+    x: Operand,
+    axes: Sequence[int],
+    *,
+    keepdims: int,
+    type: TensorType | None,
+) -> Operand:
+    """A reduction over `axes`; the layer's output when `type` is None.
+
+    ReduceMean and ReduceMax take the axes as an input from opset 18, as an attribute before.
+    """
+    if g.opset >= 18:
+        return g.op(op_type, x, g.constant(axes), type=type, keepdims=keepdims)
+    return g.op(op_type, x, type=type, axes=list(axes), keepdims=keepdims)
+
+
+def reduce_mean(g: OnnxEmitter, x: Operand, axes: Sequence[int]) -> Operand:
+    """The mean over `axes`, which stay with size 1."""
+    shape: list[Dim] = list(x.type.shape)
+    for axis in axes:
+        shape[axis] = 1
+    return reduce(g, "ReduceMean", x, axes, keepdims=1, type=x.type.with_shape(shape))
+
+
+def standardise(g: OnnxEmitter, x: Operand, axes: Sequence[int], eps: float) -> Operand:
+    """`(x - mean) / sqrt(var + eps)` over `axes`, with the biased variance."""
+    centred = g.op("Sub", x, reduce_mean(g, x, axes), type=x.type)
+    return divide_by_rms(g, centred, axes, eps, x.type)
+
+
+def divide_by_rms(
+    g: OnnxEmitter, x: Operand, axes: Sequence[int], eps: float, type: TensorType | None
+) -> Operand:
+    """`x / sqrt(mean(x * x) + eps)` over `axes`; the layer's output when `type` is None."""
+    mean = reduce_mean(g, g.op("Mul", x, x, type=x.type), axes)
+    shifted = g.op("Add", mean, scalar(g, eps, x), type=mean.type)
+    return g.op("Div", x, g.op("Sqrt", shifted, type=mean.type), type=type)
+
+
+def reshape(
+    g: OnnxEmitter, x: Operand, shape: Sequence[Dim], type: TensorType | None = None
+) -> Operand:
+    """Reshape `x` to `shape`; the layer's output when `type` is None."""
+    return g.op("Reshape", x, g.dims(shape, like=x), type=type)
+
+
+def per_channel(g: OnnxEmitter, vector: Operand, rank: int) -> Operand:
+    """A vector [C] as [C, 1, ...], which broadcasts over axis 1 of a tensor of `rank` axes."""
+    shape = (*vector.type.shape, *([1] * (rank - 2)))
+    if len(shape) == 1:
+        return vector
+    return reshape(g, vector, shape, vector.type.with_shape(shape))

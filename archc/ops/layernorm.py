@@ -1,0 +1,166 @@
+"""Normalisation of each position over its features."""
+
+from __future__ import annotations
+
+from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
+from archc.ops.conditions import ShapeContext
+from archc.ops.demands import channels_of, demand_float32, demand_rank, demand_static
+from archc.ops.fields import Flag, PositiveInt, PositiveNumber
+from archc.ops.forms import divide_by_rms, standardise
+from archc.ops.initial import ONES, ZEROS
+from archc.types import TensorType, dim_product
+
+FLOAT32_EPSILON = 2.0**-23
+"""`torch.finfo(torch.float32).eps`, the default of torch.nn.RMSNorm."""
+
+
+def _features(op: str, x: TensorType, axes: int) -> tuple[int, ...]:
+    why = "its weight has one number per feature"
+    return tuple(demand_static(op, x, axis, why) for axis in range(-axes, 0))
+
+
+class LayerNorm(Op):
+    """Normalisation over the last `axes` axes, `(x - mean) / sqrt(var + eps) * weight + bias`.
+
+    Source: torch.nn.LayerNorm, ONNX LayerNormalization (opset 17).
+    """
+
+    axes: PositiveInt = 1
+    eps: PositiveNumber = 1e-5
+    affine: Flag = True
+    bias: Flag = True
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[..., features] -> [..., features]."""
+        demand_float32("layernorm", x)
+        demand_rank("layernorm", x, self.axes)
+        _features("layernorm", x, self.axes)
+        return x
+
+    def weights(self, x: TensorType) -> tuple[Weight, ...]:
+        """`weight` and `bias`, shaped as the normalised axes."""
+        size = _features("layernorm", x, self.axes)
+        if not self.affine:
+            return ()
+        weight = Weight("weight", size, ONES)
+        return (weight, Weight("bias", size, ZEROS)) if self.bias else (weight,)
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.LayerNorm`."""
+        size = _features("layernorm", x.type, self.axes)
+        return t.module(
+            "nn.LayerNorm",
+            size[0] if self.axes == 1 else size,
+            eps=Default(self.eps, 1e-5),
+            elementwise_affine=Default(self.affine, True),
+            bias=Default(self.bias, True),
+        )(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """LayerNormalization; spelt out below opset 17."""
+        size = _features("layernorm", x.type, self.axes)
+        weight = g.weight("weight") if self.affine else None
+        bias = g.weight("bias") if self.affine and self.bias else None
+        return _layer_norm(g, x, size, self.eps, weight, bias)
+
+
+def _layer_norm(
+    g: OnnxEmitter,
+    x: Operand,
+    size: tuple[int, ...],
+    eps: float,
+    weight: Operand | None,
+    bias: Operand | None,
+    type: TensorType | None = None,
+) -> Operand:
+    """LayerNormalization over the last axes, whose sizes are `size`."""
+    if weight is None:
+        count = dim_product(size)
+        assert isinstance(count, int)
+        weight = g.constant([1.0] * count, x.type.dtype, size)
+    if g.opset >= 17:
+        return g.op("LayerNormalization", x, weight, bias, type=type, axis=-len(size), epsilon=eps)
+    standard = standardise(g, x, range(x.type.rank - len(size), x.type.rank), eps)
+    if bias is None:
+        return g.op("Mul", standard, weight, type=type)
+    return g.op("Add", g.op("Mul", standard, weight, type=x.type), bias, type=type)
+
+
+class LayerNorm2d(Op):
+    """Layer normalisation over the channels of a channels-first image, at each pixel.
+
+    Source: torchvision's LayerNorm2d (ConvNeXt): permute, torch.nn.LayerNorm, permute.
+    """
+
+    eps: PositiveNumber = 1e-5
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        demand_float32("layernorm2d", x)
+        demand_rank("layernorm2d", x, 4, 4)
+        channels_of("layernorm2d", x)
+        return x
+
+    def weights(self, x: TensorType) -> tuple[Weight, ...]:
+        """`weight` and `bias` [C]."""
+        size = (channels_of("layernorm2d", x),)
+        return (Weight("weight", size, ONES), Weight("bias", size, ZEROS))
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.LayerNorm` between two permutations."""
+        norm = t.module("nn.LayerNorm", x.type.shape[1], eps=Default(self.eps, 1e-5))
+        return t.expr("{0}.permute(0, 3, 1, 2)", norm(t.expr("{0}.permute(0, 2, 3, 1)", x)))
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """LayerNormalization between two Transpose."""
+        n, c, h, w = x.type.shape
+        last = x.type.with_shape((n, h, w, c))
+        flipped = g.op("Transpose", x, type=last, perm=[0, 2, 3, 1])
+        size = (channels_of("layernorm2d", x.type),)
+        weight, bias = g.weight("weight"), g.weight("bias")
+        normed = _layer_norm(g, flipped, size, self.eps, weight, bias, last)
+        return g.op("Transpose", normed, perm=[0, 3, 1, 2])
+
+
+class RMSNorm(Op):
+    """Division by the root mean square over the last `axes` axes, times `weight`.
+
+    `eps: none` is the machine epsilon of the dtype, as in torch.
+    Source: torch.nn.RMSNorm, ONNX RMSNormalization (opset 23).
+    """
+
+    axes: PositiveInt = 1
+    eps: PositiveNumber | None = None
+    affine: Flag = True
+
+    def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
+        """[..., features] -> [..., features]."""
+        demand_float32("rmsnorm", x)
+        demand_rank("rmsnorm", x, self.axes)
+        _features("rmsnorm", x, self.axes)
+        return x
+
+    def weights(self, x: TensorType) -> tuple[Weight, ...]:
+        """`weight`, shaped as the normalised axes."""
+        size = _features("rmsnorm", x, self.axes)
+        return (Weight("weight", size, ONES),) if self.affine else ()
+
+    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
+        """`nn.RMSNorm`."""
+        size = _features("rmsnorm", x.type, self.axes)
+        return t.module(
+            "nn.RMSNorm",
+            size[0] if self.axes == 1 else size,
+            eps=Default(self.eps, None),
+            elementwise_affine=Default(self.affine, True),
+        )(x)
+
+    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """RMSNormalization; spelt out below opset 23."""
+        eps = FLOAT32_EPSILON if self.eps is None else self.eps
+        if g.opset >= 23 and self.affine:
+            return g.op("RMSNormalization", x, g.weight("weight"), axis=-self.axes, epsilon=eps)
+        axes = range(x.type.rank - self.axes, x.type.rank)
+        if not self.affine:
+            return divide_by_rms(g, x, axes, eps, None)
+        return g.op("Mul", divide_by_rms(g, x, axes, eps, x.type), g.weight("weight"))
