@@ -1,0 +1,55 @@
+"""torchvision as an oracle: models that nobody here wrote."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+
+@functools.cache
+def torchvision_models():
+    """`torchvision.models`, imported beside a CPU build of torch.
+
+    torchvision's wheel for PyPI is built against a CUDA torch; its compiled ops do not load
+    here, and the two schemas that its import needs are declared by hand.
+    """
+    try:
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        torchvision_models.library = library  # kept alive: schemas go with the object
+    except RuntimeError:
+        pass  # a build of torchvision that brings its own ops
+    import torchvision.models
+
+    return torchvision.models
+
+
+def oracle_model(name: str, **kwargs) -> torch.nn.Module:
+    """A torchvision model at random initialisation, in eval mode."""
+    return torchvision_models().get_model(name, weights=None, **kwargs).eval()
+
+
+def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Draw every parameter and buffer at random, so that no default hides a mistake.
+
+    Matrices and kernels are scaled by fan-in to keep activations of order one through any depth;
+    batch-norm statistics, affine terms and biases are moved away from 0 and 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if not tensor.is_floating_point():
+                continue
+            noise = torch.randn(tensor.shape, generator=generator)
+            if name.endswith("running_var"):
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator) * 1.5)
+            elif tensor.ndim > 1:
+                fan_in = tensor[0].numel()
+                tensor.copy_(noise * (2.0 / fan_in) ** 0.5)
+            elif name.endswith("weight"):
+                tensor.copy_(1.0 + 0.2 * noise)
+            else:
+                tensor.copy_(0.2 * noise)
+    return module
