@@ -167,7 +167,7 @@ def _mark_rows(marks: Sequence[_Mark]) -> list[_Row]:
     # Short ones last, so that a place inside another stays visible; of equals the primary wins.
     for mark in sorted(marks, key=lambda m: (m.start - m.end, m.char == "^")):
         underline.put(mark.start, mark.char * (mark.end - mark.start), mark.role)
-    behind = max(marks, key=lambda m: (m.end, m.start, m.char == "^"))
+    behind = max(marks, key=lambda m: (m.end, m.text != "", m.start, m.char == "^"))
     if behind.text:
         underline.put(behind.end + 1, behind.text, behind.role)
     rows = [underline]

@@ -102,11 +102,18 @@ def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
     """
     takers = _takers(list(trees.values()))
     for name, tree in trees.items():
+        parents = {
+            id(call.func): ast.unparse(base)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            for base in node.bases
+            for call in ast.walk(node)
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__"
+        }
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
-            called = node.func
-            word = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            word = _called(node.func, parents)
             if word not in takers:
                 continue
             named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
@@ -118,6 +125,13 @@ def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
                         yield choice.value, f"{name}:{node.lineno}"
                     elif ast.unparse(choice).split(".")[-1] not in HANDED_ON:
                         yield ast.unparse(choice), f"{name}:{node.lineno}"
+
+
+def _called(function: ast.expr, parents: dict[int, str]) -> str:
+    """The name of what is called; for `super().__init__` the class that it belongs to."""
+    if id(function) in parents:
+        return parents[id(function)]
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
 def _choices(value: ast.expr) -> list[ast.expr]:
@@ -148,6 +162,9 @@ def test_the_scan_sees_all_ways_to_give_a_code() -> None:
     text = """
 class Refusal(Exception):
     def __init__(self, code: str, message: str) -> None: ...
+class Special(Refusal):
+    def __init__(self) -> None:
+        super().__init__("j", "x")
 class Diagnostic:
     code: str
     message: str
@@ -169,4 +186,4 @@ sink.error(refusal.code, "x")
 sink.error(f"i-{x}", "x")
 """
     found = {code for code, _ in _codes({"t.py": ast.parse(text)})}
-    assert found == {"a", "b", "c", "d", "e", "f", "g", "h", "f'i-{x}'"}
+    assert found == {"a", "b", "c", "d", "e", "f", "g", "h", "f'i-{x}'", "j"}

@@ -148,6 +148,17 @@ def test_two_labels_at_the_same_place() -> None:
     )
 
 
+def test_of_two_labels_at_the_same_place_the_one_with_a_text_stands_behind() -> None:
+    diagnostic = finding(Label(at("relu")), Label(at("relu"), "first used here"))
+    assert shown(diagnostic) == drawn(
+        """
+          |
+        6 |   body: [relu,
+          |          ^^^^ first used here
+        """
+    )
+
+
 def test_lines_near_and_far() -> None:
     diagnostic = finding(Label(at("stem"), "a"), Label(at("name"), "b"), Label(at("inputs"), "c"))
     assert shown(diagnostic) == drawn(

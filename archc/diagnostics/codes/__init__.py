@@ -11,9 +11,10 @@ from archc.diagnostics.codes.expressions import EXPRESSIONS
 from archc.diagnostics.codes.files import FILES
 from archc.diagnostics.codes.layers import LAYERS
 from archc.diagnostics.codes.names import NAMES
+from archc.diagnostics.codes.running import RUNNING
 from archc.diagnostics.codes.shapes import SHAPES
 from archc.diagnostics.codes.targets import TARGETS
-from archc.diagnostics.codes.weights import VERIFICATION, WEIGHTS
+from archc.diagnostics.codes.weights import WEIGHTS
 from archc.diagnostics.codes.yaml import YAML
 
 __all__ = ["CODES", "STAGES", "Code"]
@@ -28,7 +29,7 @@ STAGES: dict[str, tuple[Code, ...]] = {
     "shapes": SHAPES,
     "targets": TARGETS,
     "weights": WEIGHTS,
-    "verification": VERIFICATION,
+    "running": RUNNING,
 }
 
 CODES: dict[str, Code] = {code.name: code for codes in STAGES.values() for code in codes}

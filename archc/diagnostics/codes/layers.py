@@ -18,11 +18,11 @@ LAYERS = (
     ),
     entry(
         "unknown-attribute",
-        "The op has no such attribute",
+        "The op or block has no such attribute",
         """
-        Every op declares its attributes; a misspelt one would otherwise be ignored in silence
-        and leave its default in force. The nearest attribute is suggested. Sizes of the input
-        are never attributes: they follow from the layer before.
+        Every op declares its attributes and every block its `params`; a misspelt one would
+        otherwise be ignored in silence and leave the default in force. The nearest one is
+        suggested. Sizes of the input are never attributes: they follow from the layer before.
         """,
         bad=spec("layers: [{conv: 8, kernal: 3}]"),
         good=spec("layers: [{conv: 8, kernel: 3}]"),
@@ -58,28 +58,6 @@ LAYERS = (
         """,
         bad=spec("layers: [{conv: 0}]"),
         good=spec("layers: [{conv: 8}]"),
-    ),
-    entry(
-        "unknown-block-param",
-        "The block has no such parameter",
-        """
-        A block is used like an op, and what it takes is declared under its `params`. Declare
-        the parameter there, or correct its name here.
-        """,
-        bad=spec(
-            """
-            blocks:
-              unit: {params: {width: int}, body: [{conv: width}, relu]}
-            layers: [{unit: 8, depth: 2}]
-            """
-        ),
-        good=spec(
-            """
-            blocks:
-              unit: {params: {width: int}, body: [{conv: width}, relu]}
-            layers: [{unit: 8}]
-            """
-        ),
     ),
     entry(
         "branch-empty",

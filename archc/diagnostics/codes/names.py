@@ -51,6 +51,26 @@ NAMES = (
         ),
     ),
     entry(
+        "circular-definition",
+        "A definition refers to itself",
+        """
+        The entries of `params` and `let` may use one another in any order, but not in a circle:
+        none of them would have a value to start from. Give one of them a value of its own.
+        """,
+        bad=spec(
+            """
+            let: {wide: 4 * wide}
+            layers: [{conv: wide}]
+            """
+        ),
+        good=spec(
+            """
+            let: {narrow: 16, wide: 4 * narrow}
+            layers: [{conv: wide}]
+            """
+        ),
+    ),
+    entry(
         "block-recursion",
         "A block uses itself",
         """

@@ -36,8 +36,8 @@ SHAPES = (
         Dtypes are never converted in silence: layers with weights take floating-point tensors,
         lookups take integer indices.
         """,
-        bad=spec("layers: [{linear: 8}]", inputs="{x: {shape: [N, 4], dtype: int64}}"),
-        good=spec("layers: [{linear: 8}]", inputs="{x: [N, 4]}"),
+        bad=spec("layers: [softmax]", inputs="{x: {shape: [N, 4], dtype: int64}}"),
+        good=spec("layers: [softmax]", inputs="{x: [N, 4]}"),
     ),
     entry(
         "axis-out-of-range",
@@ -77,8 +77,8 @@ SHAPES = (
         An axis of the result has size zero. Frameworks disagree on what to do with such tensors
         and no network means to compute them.
         """,
-        bad=spec("layers: [relu]", inputs="{x: [N, 0, 32, 32]}"),
-        good=spec("layers: [relu]"),
+        bad=spec("layers: [{slice: , start: 2, stop: 2}]"),
+        good=spec("layers: [{slice: , start: 1, stop: 2}]"),
     ),
     entry(
         "too-few-values",
@@ -88,8 +88,8 @@ SHAPES = (
         variance is zero and the result is a constant, whatever the input. Normalise before the
         image has shrunk to one pixel, or use fewer groups.
         """,
-        bad=spec("layers: [{adaptive_avgpool: 1}, {groupnorm: 3}]"),
-        good=spec("layers: [{groupnorm: 3}, {adaptive_avgpool: 1}]"),
+        bad=spec("layers: [{groupnorm: 3}]", inputs="{x: [1, 3, 1, 1]}"),
+        good=spec("layers: [{groupnorm: 3}]", inputs="{x: [1, 3, 32, 32]}"),
     ),
     entry(
         "symbolic-weight",
@@ -122,8 +122,11 @@ SHAPES = (
         model is built, the demand is written into it as a precondition, and this line says so.
         Padding, rounding up to a multiple, or a fixed input size removes the doubt.
         """,
-        bad=spec("layers: [{residual: [{maxpool: 2}, {upsample: 2}]}]", inputs="{x: [N, 3, H, W]}"),
-        good=spec("layers: [{residual: [{maxpool: 2}, {upsample: 2}]}]"),
+        bad=spec(
+            "layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]",
+            inputs="{x: [N, 3, H, W]}",
+        ),
+        good=spec("layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]"),
         severity=Severity.WARNING,
     ),
 )

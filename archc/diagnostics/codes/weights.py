@@ -1,4 +1,4 @@
-"""Codes about weights and about the comparison of targets that use them."""
+"""Codes about weights that are read from files."""
 
 from __future__ import annotations
 
@@ -42,19 +42,5 @@ WEIGHTS = (
         the `state_dict` alone, best as `.safetensors`.
         """,
         needs="a file that is no checkpoint",
-    ),
-)
-
-VERIFICATION = (
-    entry(
-        "parity-failed",
-        "Two targets compute different results",
-        """
-        The same weights and inputs went through PyTorch and through ONNX Runtime, and the results
-        differ by more than rounding explains (both are compared with the same network in double
-        precision). This is a fault of archc or of a runtime, not of the spec; please report it
-        with the spec.
-        """,
-        needs="`archc verify` and a target at fault",
     ),
 )
