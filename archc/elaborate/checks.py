@@ -201,3 +201,22 @@ def warn_unused_names(spec: Spec, sink: Diagnostics) -> None:
                     f"param `{name}` of block `{block.name}` is never used",
                     param.span,
                 )
+
+
+def warn_conditions(graph: Graph, sink: Diagnostics) -> None:
+    """Say at each line what must hold of the symbolic sizes; the same demand is said once."""
+    seen: set[tuple[str, Dim, Dim]] = set()
+    for node in graph.nodes:
+        for condition in node.conditions:
+            key = (condition.relation, condition.left, condition.right)
+            if key in seen:
+                continue
+            seen.add(key)
+            span = node.attribute_spans.get(condition.at or "", node.span)
+            sink.warning(
+                "unproved",
+                f"`{node.op_name}` works only where {condition}",
+                span,
+                "depends on the size of the input",
+                help=["fix the size in `inputs`, or feed only sizes for which it holds"],
+            )

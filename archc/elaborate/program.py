@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from archc.diagnostics import Diagnostics, Span
 from archc.elaborate.arguments import Evaluator, check_kind
 from archc.elaborate.builder import Builder, TooManyLayers
-from archc.elaborate.checks import check_expectations, warn_unused_layers, warn_unused_names
+from archc.elaborate.checks import (
+    check_expectations,
+    warn_conditions,
+    warn_unused_layers,
+    warn_unused_names,
+)
 from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
@@ -180,8 +185,9 @@ class _Program:
     # -- the run --------------------------------------------------------------------------
 
     def run(self) -> Graph | None:
+        before = len(self.sink)
         given = self._given()
-        if self.sink.has_errors:
+        if len(self.sink) > before:
             return None
         self._define(self.main, given)
         self._force_definitions()
@@ -221,6 +227,7 @@ class _Program:
             self.sink,
         )
         warn_unused_layers(graph, self.sink)
+        warn_conditions(graph, self.sink)
         return None if self.sink.has_errors else graph
 
     def _force_definitions(self) -> None:

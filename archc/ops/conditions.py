@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archc.types import Dim, Expr, is_static, provably_at_least, provably_differ, provably_equal
+from archc.types import (
+    Dim,
+    Expr,
+    format_dim,
+    is_static,
+    provably_at_least,
+    provably_differ,
+    provably_equal,
+)
 
 
 class Refusal(Exception):  # noqa: N818 - a verdict about the input, not an error of ours
@@ -59,6 +67,14 @@ class Condition:
     right: Dim
     reason: str
     at: str | None = None
+
+    def __str__(self) -> str:
+        left, right = format_dim(self.left), format_dim(self.right)
+        if self.relation == "equal":
+            return f"{left} = {right}"
+        if self.relation == "at-least":
+            return f"{left} >= {right}"
+        return f"{left} is a multiple of {right}"
 
 
 @dataclass(slots=True)
