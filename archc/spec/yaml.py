@@ -47,7 +47,9 @@ MAX_ALIASED_NODES = 100_000
 """Nodes that all aliases of a file together may repeat."""
 
 _BYTE_ORDER_MARK = "\ufeff"
-_FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile(
+    "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*(%[^\r\n]*)")
 _LARGE_TEXT = 100_000  # Characters; below, a collection during parsing costs nothing.
 
@@ -67,7 +69,7 @@ class _PurePythonParser(Reader, Scanner, Parser):
     def get_event(self) -> _Event:
         try:
             return super().get_event()  # type: ignore[no-untyped-call]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             # It does not range-check `"\\UFFFFFFFF"` and overlong %YAML versions.
             mark = self.get_mark()
             raise ParserError(None, None, "found a number out of range", mark) from error
@@ -87,7 +89,7 @@ def parse_yaml(source: Source, sink: Diagnostics, *, pure: bool = False) -> Node
         there is no document or it cannot be composed to its end.
     """
     base = 1 if source.text.startswith(_BYTE_ORDER_MARK) else 0
-    forbidden = _FORBIDDEN.search(source.text)
+    forbidden = _FORBIDDEN.search(source.text, base)
     if forbidden:
         sink.add(explain_characters(Span(source, forbidden.start(), forbidden.end())))
         return None

@@ -33,12 +33,15 @@ def explain_characters(span: Span, decoded: str | None = None) -> Diagnostic:
     name = f"U+{ord(character):04X}"
     hints: tuple[str, ...] = ()
     if decoded is not None:
-        message = f"an escape in this text yields the control character {name}"
+        message = f"an escape in this text yields the character {name}"
     elif character == "\0":
         message = "the file holds NUL characters, so it is not text in UTF-8"
         hints = ("is this a binary file, or UTF-16? Save it as UTF-8",)
     elif 0xD800 <= ord(character) <= 0xDFFF:
         message = f"the text holds half of a surrogate pair ({name})"
+    elif character == "\ufeff":
+        message = f"the text holds a byte order mark ({name}) that is not its first character"
+        hints = ("delete it; it is invisible in most editors",)
     else:
         message = f"the text holds the control character {name}"
         hints = ("delete it",)
