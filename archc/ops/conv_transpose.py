@@ -11,8 +11,9 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.conv import demand_groups
 from archc.ops.demands import channels_of, comes_from_here, demand_float32
 from archc.ops.fields import Flag, NonNegativeInts, PositiveInt, PositiveInts
+from archc.ops.forms import per_channel
 from archc.ops.initial import fan_in_uniform
-from archc.ops.padding import Padding, pad_code
+from archc.ops.padding import Padding, pad_code, pad_node, padded_type
 from archc.ops.spatial import Window, one_or_tuple, per_axis, windows, worked
 from archc.types import Dim, TensorType, dim_product, format_dim
 
@@ -37,6 +38,13 @@ class _Spread(NamedTuple):
         extent = f"{w.kernel}" if w.dilation == 1 else f"{w.dilation}*({w.kernel} - 1) + 1"
         extra = f" + {self.extra}" if self.extra else ""
         return f"({format_dim(w.size)} - 1)*{w.stride} - {crop} + {extent}{extra}"
+
+    @property
+    def least(self) -> int:
+        """The smallest size of which something is left after cropping."""
+        w = self.window
+        room = w.extent - w.before - w.after + self.extra - _end(self).beyond
+        return 1 - (room - 1) // w.stride
 
 
 class ConvTranspose(Op):
@@ -87,16 +95,7 @@ class ConvTranspose(Op):
                     at="output_padding",
                 )
         for spread in spreads:
-            w = spread.window
-            refusal = Refusal(
-                "empty-output",
-                f"`{_OP}`: padding of {w.before} and {w.after} crops the whole {w.name} "
-                f"{format_dim(spread.output + w.before + w.after)}",
-                at="padding",
-                label=f"{w.name} {spread.formula} = {format_dim(spread.output)}",
-                because=comes_from_here(x),
-            )
-            cx.at_least(spread.output, 1, refusal)
+            _demand_rest(cx, x, spread)
         return x.with_shape((x.shape[0], self.out, *(spread.output for spread in spreads)))
 
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
@@ -141,21 +140,85 @@ class ConvTranspose(Op):
         return pad_code(t, result, rest) if any(any(crop) for crop in rest) else result
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """ConvTranspose."""
+        """ConvTranspose; Pad for output padding that reaches beyond every window."""
         spreads = self._spreads(x.type)
+        bias = g.weight("bias") if self.bias else None
+        ends = [_end(spread) for spread in spreads]
+        if not any(end.beyond for end in ends):
+            return self._transpose(g, x, spreads, ends, bias)
+        # Nothing but the bias reaches these elements, so it comes after them.
+        pairs = [(0, end.beyond) for end in ends]
+        inner = [s.output - end.beyond for s, end in zip(spreads, ends, strict=True)]
+        result = x.type.with_shape((x.type.shape[0], self.out, *inner))
+        partial = self._transpose(g, x, spreads, ends, None, result)
+        if bias is None:
+            return pad_node(g, partial, pairs)
+        whole = pad_node(g, partial, pairs, type=padded_type(result, pairs))
+        return g.op("Add", whole, per_channel(g, bias, x.type.rank))
+
+    def _transpose(
+        self,
+        g: OnnxEmitter,
+        x: Operand,
+        spreads: Sequence[_Spread],
+        ends: Sequence[_End],
+        bias: Operand | None,
+        type: TensorType | None = None,
+    ) -> Operand:
         slides = [spread.window for spread in spreads]
         return g.op(
             "ConvTranspose",
             x,
             g.weight("weight"),
-            g.weight("bias") if self.bias else None,
+            bias,
+            type=type,
             kernel_shape=[w.kernel for w in slides],
             strides=[w.stride for w in slides],
-            pads=[w.before for w in slides] + [w.after for w in slides],
-            output_padding=[spread.extra for spread in spreads],
+            pads=[w.before for w in slides] + [end.after for end in ends],
+            output_padding=[end.extra for end in ends],
             dilations=[w.dilation for w in slides],
             group=self.groups,
         )
+
+
+class _End(NamedTuple):
+    """The end of an axis as ONNX takes it: cropped, lengthened, and what is left to add."""
+
+    after: int
+    extra: int
+    beyond: int
+
+
+def _end(spread: _Spread) -> _End:
+    """Output padding below the stride stays as it is; onnxruntime takes no more.
+
+    A larger one (torch allows it up to the dilation) crops less, and adds what is then missing.
+    """
+    after, extra = spread.window.after, spread.extra
+    if extra < spread.window.stride:
+        return _End(after, extra, 0)
+    return _End(max(after - extra, 0), 0, max(extra - after, 0))
+
+
+def _demand_rest(cx: ShapeContext, x: TensorType, spread: _Spread) -> None:
+    """Demand that padding leaves something of what the windows spread over.
+
+    Raises:
+        Refusal: `empty-output`.
+    """
+    w = spread.window
+    if spread.least <= 1:
+        return
+    refusal = Refusal(
+        "empty-output",
+        f"`{_OP}`: padding of {w.before} and {w.after} needs a {w.name} of at least "
+        f"{spread.least}, and it is {format_dim(w.size)}",
+        at="padding",
+        label=f"{w.name} {spread.formula} = {format_dim(spread.output)}",
+        because=comes_from_here(x),
+        help=["padding crops what a transposed convolution makes: use less of it"],
+    )
+    cx.at_least(w.size, spread.least, refusal)
 
 
 def _no_same(spreads: Sequence[_Spread]) -> Refusal:

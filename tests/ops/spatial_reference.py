@@ -100,8 +100,11 @@ def conv_transpose(
         dilation=axes_of(op.dilation, count),
     )
     for axis, (before, after) in enumerate(pairs, 2):
-        if before + after >= y.shape[axis]:
-            raise Impossible("all cropped")
+        stride = axes_of(op.stride, count)[axis - 2]
+        extra = axes_of(op.output_padding, count)[axis - 2]
+        nothing = max(extra - after, 0) if extra >= stride else 0
+        if before + after + nothing >= y.shape[axis]:
+            raise Impossible("all cropped, but for what no window reaches")
         y = y.narrow(axis, before, y.shape[axis] - before - after)
     return y
 

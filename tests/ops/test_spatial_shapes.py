@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spatial_cases import FAMILIES, Case, avgpools, maxpools
-from spatial_reference import Impossible, pairs_of, reference, torch_pool
 
 from archc.ops.base import Weight
 from archc.ops.conditions import Condition, Refusal, ShapeContext
 from archc.types import Dim, TensorType, evaluate, symbol
+from tests.ops.spatial_cases import FAMILIES, Case, avgpools, maxpools
+from tests.ops.spatial_reference import Impossible, pairs_of, reference, torch_pool
 
 MANY = settings(
     max_examples=120,
