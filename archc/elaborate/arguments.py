@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from archc.spec.expressions import ExpressionError, parse_expression
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -16,6 +15,7 @@ from archc.elaborate.env import Env, LayerScope, LayerValue, OpWord, closest
 from archc.elaborate.frame import Frame
 from archc.ops.base import Op
 from archc.ops.fields import describe
+from archc.spec.expressions import ExpressionError, parse_expression
 from archc.spec.read_chain import ChainReader
 from archc.spec.syntax import Argument, Param
 from archc.spec.tree import Node, Scalar, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Diagnostics, Label, Span
@@ -173,6 +173,14 @@ class Builder:
         for value in node.outputs:
             self.makers[value.name] = node
         return node.outputs
+
+    def revise(self, path: str, change: Callable[[Node], Node]) -> None:
+        """Replace the node appended last, whose path this is."""
+        assert self.nodes[-1].path == path
+        node = change(self.nodes[-1])
+        self.nodes[-1] = node
+        for value in node.outputs:
+            self.makers[value.name] = node
 
     def _refuse(
         self,

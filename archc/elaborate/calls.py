@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archc.spec.expressions import ExpressionError
-
 from archc.diagnostics import Label, Span
 from archc.elaborate.arguments import (
     Evaluator,
@@ -19,7 +17,9 @@ from archc.elaborate.arguments import (
 )
 from archc.elaborate.env import Env, LayerScope, LayerValue, OpWord, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
+from archc.elaborate.initials import apply_init
 from archc.ops.base import Op
+from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Argument, Block, Call
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
@@ -134,6 +134,9 @@ def _op(
     outputs = elaborator.builder.node(
         path, name, built, operands, call.span, place.frame, attribute_spans=spans
     )
+    init = call.common.init
+    if init is not None and outputs[0] is not None:
+        elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
     for index, output in enumerate(outputs):
         elaborator.builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]

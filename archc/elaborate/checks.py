@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archc.spec.expressions import ExpressionError
-
 from archc.diagnostics import Diagnostics, Label
 from archc.elaborate.arguments import Evaluator
 from archc.elaborate.env import closest
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
+from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Argument, Spec
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node as TreeNode

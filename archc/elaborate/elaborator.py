@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archc.spec.expressions import ExpressionError, parse_for, parse_template
-
 from archc.diagnostics import Diagnostics, Span
 from archc.elaborate.arguments import Evaluator
 from archc.elaborate.builder import Builder
@@ -16,6 +14,7 @@ from archc.elaborate.env import Env, LayerScope, Poisoned
 from archc.elaborate.frame import Flow, Module, Place
 from archc.elaborate.joins import join
 from archc.ops.base import Op
+from archc.spec.expressions import ExpressionError, parse_for, parse_template
 from archc.spec.syntax import (
     NO_COMMON,
     Block,

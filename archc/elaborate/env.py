@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archc.spec.expressions import ExpressionError
-
 from archc.diagnostics import Span
+from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Layer
 from archc.types import TensorType
 
