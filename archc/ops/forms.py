@@ -1,6 +1,6 @@
 """ONNX forms that several ops share or whose spelling depends on the opset.
 
-Every form holds from opset 13 on, the lowest that archc writes.
+Every form holds from opset 17 on, the lowest that archc writes.
 """
 
 from __future__ import annotations

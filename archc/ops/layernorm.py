@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import ShapeContext
 from archc.ops.demands import channels_of, demand_float32, demand_rank, demand_static
 from archc.ops.fields import Flag, PositiveInt, PositiveNumber
-from archc.ops.forms import divide_by_rms, standardise
+from archc.ops.forms import divide_by_rms
 from archc.ops.initial import ONES, ZEROS
-from archc.types import TensorType, dim_product
+from archc.types import TensorType
 
 FLOAT32_EPSILON = 2.0**-23
 """`torch.finfo(torch.float32).eps`, the default of torch.nn.RMSNorm."""
@@ -57,33 +59,12 @@ class LayerNorm(Op):
         )(x)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """LayerNormalization; spelt out below opset 17."""
+        """LayerNormalization."""
         size = _features("layernorm", x.type, self.axes)
-        weight = g.weight("weight") if self.affine else None
+        ones = [1.0] * prod(size)
+        weight = g.weight("weight") if self.affine else g.constant(ones, x.type.dtype, size)
         bias = g.weight("bias") if self.affine and self.bias else None
-        return _layer_norm(g, x, size, self.eps, weight, bias)
-
-
-def _layer_norm(
-    g: OnnxEmitter,
-    x: Operand,
-    size: tuple[int, ...],
-    eps: float,
-    weight: Operand | None,
-    bias: Operand | None,
-    type: TensorType | None = None,
-) -> Operand:
-    """LayerNormalization over the last axes, whose sizes are `size`."""
-    if weight is None:
-        count = dim_product(size)
-        assert isinstance(count, int)
-        weight = g.constant([1.0] * count, x.type.dtype, size)
-    if g.opset >= 17:
-        return g.op("LayerNormalization", x, weight, bias, type=type, axis=-len(size), epsilon=eps)
-    standard = standardise(g, x, range(x.type.rank - len(size), x.type.rank), eps)
-    if bias is None:
-        return g.op("Mul", standard, weight, type=type)
-    return g.op("Add", g.op("Mul", standard, weight, type=x.type), bias, type=type)
+        return g.op("LayerNormalization", x, weight, bias, axis=-self.axes, epsilon=self.eps)
 
 
 class LayerNorm2d(Op):
@@ -116,9 +97,10 @@ class LayerNorm2d(Op):
         n, c, h, w = x.type.shape
         last = x.type.with_shape((n, h, w, c))
         flipped = g.op("Transpose", x, type=last, perm=[0, 2, 3, 1])
-        size = (channels_of("layernorm2d", x.type),)
         weight, bias = g.weight("weight"), g.weight("bias")
-        normed = _layer_norm(g, flipped, size, self.eps, weight, bias, last)
+        normed = g.op(
+            "LayerNormalization", flipped, weight, bias, type=last, axis=-1, epsilon=self.eps
+        )
         return g.op("Transpose", normed, perm=[0, 3, 1, 2])
 
 
