@@ -1,0 +1,167 @@
+"""The Python API: what the command line does, for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archc.compile import Checked, check_file
+from archc.diagnostics import SpecError
+from archc.graph import Graph
+
+if TYPE_CHECKING:
+    import torch
+
+    from archc.artifacts import Target
+    from archc.parity import Report
+    from archc.weights import WeightSource
+
+SpecPath = str | os.PathLike[str]
+
+
+def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Checked:
+    """Check a spec without building anything.
+
+    Args:
+        spec: path of the spec.
+        variant: which variant.
+        params: params of the spec to override (`num_classes=10`).
+
+    Returns:
+        The typed graph, or None in its place when there are errors, and all diagnostics.
+    """
+    overrides = {name: json.dumps(value) for name, value in params.items()}
+    return check_file(os.fspath(spec), variant, overrides)
+
+
+def load(
+    spec: SpecPath,
+    *,
+    variant: str | None = None,
+    weights: SpecPath | None = None,
+    seed: int = 0,
+    **params: object,
+) -> torch.nn.Module:
+    """The network as a PyTorch module, in training mode as any new module.
+
+    The module is the source that `build(..., to="torch")` writes, executed.
+
+    Args:
+        spec: path of the spec.
+        variant: which variant.
+        weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
+        seed: of the drawn weights.
+        params: params of the spec to override.
+
+    Raises:
+        SpecError: the spec or the weights have errors.
+        ModuleNotFoundError: torch is not installed.
+    """
+    from archc.targets.torch import emit_torch, load_module
+
+    graph = _graph(spec, variant, params)
+    source = emit_torch(graph)
+    if source.diagnostics:
+        raise SpecError(source.diagnostics)
+    return load_module(source, _weights(weights, graph, seed))
+
+
+def build(
+    spec: SpecPath,
+    output: SpecPath | None = None,
+    *,
+    to: Target = "onnx",
+    variant: str | None = None,
+    weights: SpecPath | None = None,
+    seed: int = 0,
+    opset: int = 20,
+    external_data: bool | None = None,
+    **params: object,
+) -> tuple[Path, ...]:
+    """Write a spec as an ONNX file, or as PyTorch source and safetensors.
+
+    Args:
+        spec: path of the spec.
+        output: the main file; the model's name in the working folder by default.
+        to: `onnx` or `torch`.
+        variant: which variant.
+        weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
+        seed: of the drawn weights.
+        opset: ONNX operator set.
+        external_data: whether ONNX weights stand in a file of their own; None decides by size.
+        params: params of the spec to override.
+
+    Returns:
+        The files written, the main one first.
+
+    Raises:
+        SpecError: the spec, the weights or the output have errors; nothing was written.
+    """
+    from archc.artifacts import build_graph, default_output
+
+    graph = _graph(spec, variant, params)
+    written = build_graph(
+        graph,
+        to,
+        default_output(graph, to) if output is None else Path(output),
+        _weights(weights, graph, seed),
+        opset=opset,
+        external_data=external_data,
+        spec=Path(spec),
+    )
+    if written.diagnostics:
+        raise SpecError(written.diagnostics)
+    return written.files
+
+
+def verify(
+    spec: SpecPath,
+    *,
+    variant: str | None = None,
+    batches: Sequence[int] = (1, 2, 3),
+    opset: int = 20,
+    seed: int = 0,
+    **params: object,
+) -> Report:
+    """Compare the PyTorch and ONNX forms of a spec against a float64 run.
+
+    Args:
+        spec: path of the spec.
+        variant: which variant.
+        batches: batch sizes to try.
+        opset: ONNX operator set.
+        seed: of weights and inputs.
+        params: params of the spec to override.
+
+    Raises:
+        SpecError: the spec has errors.
+        ModuleNotFoundError: torch is not installed.
+    """
+    from archc.parity import verify_graph
+
+    graph = _graph(spec, variant, params)
+    report = verify_graph(graph, batches=batches, opset=opset, seed=seed)
+    if report.diagnostics:
+        raise SpecError(report.diagnostics)
+    return report
+
+
+def _graph(spec: SpecPath, variant: str | None, params: dict[str, Any]) -> Graph:
+    checked = check(spec, variant=variant, **params)
+    if not checked.ok or checked.graph is None:
+        raise SpecError(checked.diagnostics)
+    return checked.graph
+
+
+def _weights(path: SpecPath | None, graph: Graph, seed: int) -> WeightSource:
+    from archc.weights import DrawnWeights, load_weights
+
+    if path is None:
+        return DrawnWeights(seed)
+    source, problems = load_weights(os.fspath(path), graph)
+    if source is None or problems:
+        raise SpecError(problems)
+    return source
