@@ -92,6 +92,14 @@ def accepted_words(op: type[Op], field: str) -> tuple[str, ...] | None:
     return None if walk(info.annotation) else tuple(words)
 
 
+@cache
+def enum_words(ops: tuple[type[Op], ...]) -> frozenset[str]:
+    """Words that attributes of these ops take."""
+    return frozenset(
+        word for op in ops for name in op.model_fields for word in accepted_words(op, name) or ()
+    )
+
+
 def op_value(value: object) -> object:
     """A value as an op's field takes it: words are text."""
     if isinstance(value, OpWord):

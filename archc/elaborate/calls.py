@@ -15,7 +15,7 @@ from archc.elaborate.arguments import (
     shown,
     unknown_attribute,
 )
-from archc.elaborate.env import Env, LayerScope, LayerValue, OpWord, Poisoned, closest
+from archc.elaborate.env import Env, LayerValue, OpWord, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
 from archc.elaborate.initials import apply_init
 from archc.ops.base import Op
@@ -111,14 +111,15 @@ def _op(
     spans: dict[str, Span] = {}
     operands = list(inputs)
     failed = False
-    for field_name, argument in _arguments(elaborator, call, name, op.principal, place).items():
+    written = _arguments(elaborator, call, name, op.principal, place)
+    for field_name, (argument, home) in written.items():
         spans[field_name] = argument.span
         try:
             if field_name in op.references:
-                operands.append(elaborator.reference(argument.value, inputs[0], place))
+                operands.append(elaborator.reference(argument.value, inputs[0], home))
             else:
                 values[field_name] = _field(
-                    elaborator, op, field_name, argument.value, scope, place
+                    elaborator, op, field_name, argument.value, inputs[0], home
                 )
         except ExpressionError as error:
             elaborator.report(error)
@@ -143,23 +144,26 @@ def _op(
 
 
 def _field(
-    elaborator: Elaborator, op: type[Op], name: str, node: Node, scope: LayerScope, place: Place
+    elaborator: Elaborator, op: type[Op], name: str, node: Node, entering: Flow, home: Place
 ) -> object:
     if name in op.text_fields:
         if not isinstance(node, Scalar):
             raise ExpressionError("wrong-type", f"`{name}` is text", node.span)
         return node.text
     words = accepted_words(op, name)
-    evaluator = elaborator.evaluator(scope, place)
+    evaluator = elaborator.evaluator(elaborator.scope(home.env, entering), home)
     value = evaluator.value(node, lambda word: words is None or word in words)
     return op_value(value)
 
 
 def _arguments(
     elaborator: Elaborator, call: Call, name: str, principal: str | None, place: Place
-) -> dict[str, Argument]:
-    """Arguments as written, then defaults of the block's file, then of the spec."""
-    arguments: dict[str, Argument] = {}
+) -> dict[str, tuple[Argument, Place]]:
+    """Arguments as written, then defaults of the block's file, then of the spec.
+
+    Each comes with the place whose names it may use: a default uses those of its file.
+    """
+    arguments: dict[str, tuple[Argument, Place]] = {}
     if call.primary is not None:
         if principal is None:
             raise ExpressionError(
@@ -168,7 +172,7 @@ def _arguments(
                 call.primary.span,
                 [f"write `{name}` alone"],
             )
-        arguments[principal] = Argument(call.head, call.primary)
+        arguments[principal] = (Argument(call.head, call.primary), place)
     for key, argument in call.arguments.items():
         if key in arguments:
             raise ExpressionError(
@@ -177,11 +181,12 @@ def _arguments(
                 argument.key.span,
                 [f"`{name}: ...` already is `{key}`"],
             )
-        arguments[key] = argument
+        arguments[key] = (argument, place)
     for module in (place.frame.module, elaborator.main):
         _, defaults = module.spec.defaults.get(name, (None, {}))
+        home = place.within(env=module.env)
         for key, argument in defaults.items():
-            arguments.setdefault(key, argument)
+            arguments.setdefault(key, (argument, home))
     return arguments
 
 
@@ -228,7 +233,13 @@ def _block(
     given = _given(elaborator, call, name, block, place, inputs[0])
     if given is None:
         return None
-    define_params(env, block.params, given, block.lets, evaluator.value)
+    define_params(
+        env,
+        block.params,
+        given,
+        block.lets,
+        lambda node: evaluator.value(node, elaborator.is_enum_word),
+    )
     level = elaborator.builder.scope(path, name, call.span, block.doc)
     result = elaborator.chain(block.chain, inputs[0], Place(inner, level, env, False))
     elaborator.builder.flows[path] = result
@@ -254,19 +265,18 @@ def _given(
     elaborator: Elaborator, call: Call, name: str, block: Block, place: Place, entering: Flow
 ) -> dict[str, tuple[object, Span]] | None:
     """Params given at a call, evaluated; None after errors."""
-    scope = elaborator.scope(place.env, entering)
-    evaluator = elaborator.evaluator(scope, place)
     given: dict[str, tuple[object, Span]] = {}
     names = list(block.params)
     ok = True
     written = _arguments(elaborator, call, name, names[0] if names else None, place)
-    for key, argument in written.items():
+    for key, (argument, home) in written.items():
         if key not in block.params:
             unknown_attribute(name, key, names, argument.key.span, elaborator.sink)
             ok = False
             continue
         try:
-            value = evaluator.value(argument.value)
+            evaluator = elaborator.evaluator(elaborator.scope(home.env, entering), home)
+            value = evaluator.value(argument.value, elaborator.is_enum_word)
         except ExpressionError as error:
             elaborator.report(error)
             ok = False

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostics, Span
-from archc.elaborate.arguments import Evaluator
+from archc.elaborate.arguments import Evaluator, enum_words
 from archc.elaborate.builder import Builder
 from archc.elaborate.calls import call
 from archc.elaborate.checks import check_expected_shape
@@ -227,6 +227,10 @@ class Elaborator:
     def is_word(self, name: str) -> bool:
         """Whether a word names an op or a block."""
         return name in self.ops or name in self.main.blocks or name in self.standard
+
+    def is_enum_word(self, name: str) -> bool:
+        """Whether some op takes this word (`padding: half`), so that a param may hold it."""
+        return name in enum_words(tuple(self.ops.values()))
 
     def evaluate(self, node: Node, flow: Flow, place: Place) -> object:
         """The value of an argument of a layer that `flow` enters."""

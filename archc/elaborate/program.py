@@ -112,7 +112,7 @@ class _Program:
         """Params and lets of a file: all lazy, so that their order does not matter."""
 
         def thunk(node: Node, name: str) -> object:
-            value = self._evaluator(module).value(node)
+            value = self._evaluator(module).value(node, self.elaborator.is_enum_word)
             param = module.spec.params.get(name)
             if param is not None:
                 check_kind(param, value, node.span)
