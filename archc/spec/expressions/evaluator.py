@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from archc.spec.expressions.fault import MAX_LIST, Budget, Fault, Undecided, limit, wrong_type
 from archc.spec.expressions.functions import FUNCTIONS
+from archc.spec.expressions.lexer import WORDS
 from archc.spec.expressions.operators import (
     Value,
     binary,
@@ -39,7 +40,6 @@ _COMPARE: dict[type[ast.cmpop], str] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_LANGUAGE_WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 
 
 class Scope(Protocol):
@@ -118,6 +118,8 @@ class _Evaluator:
 
     def name(self, node: ast.Name) -> Value:
         name = node.id
+        if name in WORDS:
+            return WORDS[name]
         for bound in reversed(self.locals):
             if name in bound:
                 return bound[name]
@@ -125,8 +127,6 @@ class _Evaluator:
             return self.scope.lookup(name)
         except KeyError:
             pass
-        if name in _LANGUAGE_WORDS:
-            return _LANGUAGE_WORDS[name]
         if self.unknown is not None:
             try:
                 return self.unknown(name, self.tree.place(node))
@@ -193,7 +193,7 @@ class _Evaluator:
 
     def decide(self, value: Value, node: ast.expr) -> bool:
         try:
-            return truth(value)
+            return truth(value, self.budget)
         except Undecided as fault:
             self.locate(fault, node)
             raise

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from archc.diagnostics import Diagnostic, Label, Span
 from archc.spec.expressions.evaluator import Scope, evaluate
 from archc.spec.expressions.fault import Fault
+from archc.spec.expressions.lexer import WORDS
 from archc.spec.expressions.parser import Tree, parse
 from archc.spec.tree import Literal, Scalar, resolve_plain
 
@@ -56,15 +57,15 @@ class Expression:
         self._tree = tree if isinstance(tree, Tree) else None
         self._literal = None if isinstance(tree, Tree) else tree
         root = tree.root if isinstance(tree, Tree) else None
-        self.word = root.id if isinstance(root, ast.Name) else None
+        self.word = root.id if isinstance(root, ast.Name) and root.id not in WORDS else None
 
     def evaluate(self, scope: Scope, unknown: Unknown | None = None) -> object:
         """The value.
 
         Numbers, booleans, None, texts and lists are plain Python values, sizes that are not
         fixed are `archc.types.Expr`, and whatever else the scope supplies passes through.
-        Names mean, in this order: variables of a comprehension, the scope, `true`, `false` and
-        `null`, what `unknown` makes of them, and `none` is None.
+        `true`, `false` and `null` mean what they do in YAML. Other names mean, in this order:
+        variables of a comprehension, the scope, what `unknown` makes of them; `none` is None.
 
         Args:
             scope: what names mean.

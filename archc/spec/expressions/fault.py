@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+from archc.spec.tree import INT_LIMIT
+
 MAX_LENGTH = 1000
 """Characters of an expression."""
 
@@ -70,6 +75,20 @@ def limit(message: str) -> Fault:
 def wrong_type(message: str, *help: str, operand: int | None = None) -> Fault:
     """An `expression-type` finding."""
     return Fault("expression-type", message, *help, operand=operand)
+
+
+def bounded(value: Any) -> Any:
+    """The number, if it is within bounds.
+
+    Raises:
+        Fault: an integer beyond 64 bits, or a float that is infinite or not a number.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise limit("the result is infinite or not a number")
+    elif not -INT_LIMIT < value < INT_LIMIT:
+        raise limit("the result does not fit into 64 bits")
+    return value
 
 
 class Budget:

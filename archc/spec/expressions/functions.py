@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
-from archc.spec.expressions.fault import MAX_LIST, Budget, Fault, limit, wrong_type
+from archc.spec.expressions.fault import (
+    MAX_LIST,
+    Budget,
+    Fault,
+    Undecided,
+    bounded,
+    limit,
+    wrong_type,
+)
 from archc.spec.expressions.operators import (
     Value,
     binary,
-    bounded,
     compare,
     describe,
     is_list,
     is_number,
-    symbol_names,
     truth,
 )
-from archc.types import Expr, dim_max, dim_min
+from archc.spec.expressions.sizes import extreme, not_fixed
+from archc.types import Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,7 @@ def _list(value: Value, operand: int = 0) -> Any:
 
 def _number(value: Value, operand: int = 0) -> Any:
     if isinstance(value, Expr):
-        names = " and ".join(symbol_names(value))
-        raise wrong_type(f"a fixed number is needed here, but {names} is not", operand=operand)
+        raise wrong_type(f"a fixed number is needed here, but {not_fixed(value)}", operand=operand)
     if not is_number(value):
         raise wrong_type(f"a number is needed here, not {describe(value)}", operand=operand)
     return value
@@ -162,17 +167,30 @@ def _sorted(budget: Budget, value: Value, reverse: Value = False) -> Value:
     budget.listed(len(items))
     if not (all(map(is_number, items)) or all(isinstance(item, str) for item in items)):
         raise wrong_type("only fixed numbers, or only texts, can be sorted", operand=0)
-    return sorted(items, reverse=truth(reverse))
+    return sorted(items, reverse=truth(reverse, budget))
 
 
 def _any(budget: Budget, value: Value) -> Value:
-    budget.spend(len(_list(value)))
-    return any(truth(item) for item in _list(value))
+    return _decided(budget, value, True)
 
 
 def _all(budget: Budget, value: Value) -> Value:
-    budget.spend(len(_list(value)))
-    return all(truth(item) for item in _list(value))
+    return not _decided(budget, value, False)
+
+
+def _decided(budget: Budget, value: Value, wanted: bool) -> bool:
+    """Whether an item counts as `wanted`, even where others depend on sizes not fixed."""
+    undecided: Undecided | None = None
+    for item in _list(value):
+        budget.spend()
+        try:
+            if truth(item, budget) == wanted:
+                return True
+        except Undecided as fault:
+            undecided = fault
+    if undecided is not None:
+        raise undecided
+    return False
 
 
 def _sum(budget: Budget, value: Value) -> Value:
@@ -187,7 +205,7 @@ def _sum(budget: Budget, value: Value) -> Value:
     return total
 
 
-def _extreme(name: str, symbol: str, symbolic: Callable[..., Value]) -> Callable[..., Value]:
+def _extreme(name: str, symbol: str) -> Callable[..., Value]:
     """`max` or `min` of numbers and sizes, or of texts."""
 
     def run(budget: Budget, *arguments: Value) -> Value:
@@ -196,7 +214,7 @@ def _extreme(name: str, symbol: str, symbolic: Callable[..., Value]) -> Callable
             raise wrong_type(f"`{name}` of an empty list", operand=0)
         budget.spend(len(items))
         if any(isinstance(item, Expr) for item in items):
-            return _symbolic_extreme(name, symbolic, items)
+            return _symbolic_extreme(name, items, budget)
         best = items[0]
         if len(items) == 1:
             return best if isinstance(best, str) else _number(best)
@@ -213,16 +231,14 @@ def _extreme(name: str, symbol: str, symbolic: Callable[..., Value]) -> Callable
     return run
 
 
-def _symbolic_extreme(name: str, symbolic: Callable[..., Value], items: Any) -> Value:
+def _symbolic_extreme(name: str, items: Any, budget: Budget) -> Value:
     for item in items:
         if not isinstance(item, Expr | int):
             raise wrong_type(
                 f"`{name}` with a size that is not fixed takes integers, not {describe(item)}"
             )
-    try:
-        return reduce(symbolic, (int(i) if isinstance(i, bool) else i for i in items))
-    except ValueError as error:  # It has grown beyond what can be worked with.
-        raise limit(str(error)) from None
+    dims = [int(item) if isinstance(item, bool) else item for item in items]
+    return extreme(name == "max", dims, budget)
 
 
 # -- numbers ----------------------------------------------------------------------------
@@ -257,7 +273,7 @@ def _float(budget: Budget, value: Value) -> Value:
 
 
 def _bool(budget: Budget, value: Value) -> Value:
-    return truth(value)
+    return truth(value, budget)
 
 
 def _sqrt(budget: Budget, value: Value) -> Value:
@@ -316,8 +332,8 @@ FUNCTIONS: dict[str, Function] = {
         Function("enumerate", _enumerate, 1, 2, ("start",)),
         Function("zip", _zip, 1, None),
         Function("len", _len),
-        Function("min", _extreme("min", "<", dim_min), 1, None),
-        Function("max", _extreme("max", ">", dim_max), 1, None),
+        Function("min", _extreme("min", "<"), 1, None),
+        Function("max", _extreme("max", ">"), 1, None),
         Function("sum", _sum),
         Function("abs", _abs),
         Function("round", _round, 1, 2, ("ndigits",)),

@@ -17,6 +17,9 @@ from archc.spec.expressions.fault import MAX_LENGTH, MAX_NESTING, Fault, limit
 Kind = Literal["number", "text", "name", "keyword", "op"]
 
 CONSTANTS = frozenset({"True", "False", "None"})
+WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+"""Words that mean the same everywhere, as they do in YAML."""
+
 _KEYWORDS = frozenset({"and", "or", "not", "in", "if", "else", "for"})
 _INSTEAD_OF_KEYWORD = {"is": "compare with `==`", "elif": "write `a if c else b if d else e`"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ from archc.spec.expressions.expression import (
     located,
     parse_expression,
 )
-from archc.spec.expressions.fault import Fault
-from archc.spec.expressions.lexer import Token, check_tokens, tokenize
+from archc.spec.expressions.fault import MAX_NESTING, Fault
+from archc.spec.expressions.lexer import CONSTANTS, WORDS, Token, tokenize
 from archc.spec.expressions.operators import describe
-from archc.spec.expressions.parser import parse
 from archc.spec.tree import Scalar
 
 _FOR = re.compile(r"\s*for\b\s*")
@@ -95,7 +93,8 @@ class ForHeader:
                     f"{describe(item)} cannot be taken apart into {len(target.parts)} names",
                     self.iterable.scalar.sub_span(*target.place),
                 )
-            pairs.extend(zip(target.parts, item, strict=True))
+            # The leftmost is taken next: of names bound twice (`_`), the last one counts.
+            pairs.extend(reversed(list(zip(target.parts, item, strict=True))))
         return bound
 
 
@@ -111,63 +110,100 @@ def parse_for(scalar: Scalar) -> ForHeader:
     match = _FOR.match(text)
     start = match.end() if match else 0
     try:
-        separator = _separator(tokenize(text[start:]))
-        target = _target(text[start : start + separator.start], start)
+        tokens = tokenize(text[start:])
+        separator = _separator(tokens)
+        target = _TargetReader(tokens[:separator], start).read()
     except Fault as fault:
         raise located(fault, scalar, start, scalar.span) from None
-    after = start + separator.end
-    header = ForHeader(target, parse_expression(scalar, text[after:], after))
+    first = tokens[separator + 1].start + start
+    header = ForHeader(target, parse_expression(scalar, text[first:].rstrip(), first))
     scalar.cache = header
     return header
 
 
-def _separator(tokens: list[Token]) -> Token:
-    """The `in` between target and iterable."""
+def _separator(tokens: list[Token]) -> int:
+    """Where the `in` between target and iterable stands."""
     for index, token in enumerate(tokens):
         if token.text == "in" and token.kind == "keyword":
+            if index == 0:
+                raise _bad("a name is missing before `in`", token)
             if index + 1 == len(tokens):
-                raise Fault("bad-expression", "a list is missing after `in`", place=token.place)
-            return token
+                raise _bad("a list is missing after `in`", token)
+            return index
     raise Fault("bad-expression", "`for` needs an `in`", "write `for i in range(n)`")
 
 
-def _target(text: str, offset: int) -> Target:
-    """Parse the names left of `in`; offsets in it count from `offset`."""
-    tokens = tokenize(text)
-    if not tokens:
-        raise Fault("bad-expression", "a name is missing before `in`", place=(0, len(text)))
-    # In brackets of its own, because `i, n` is a list here and nowhere else.
-    bracketed = f"[{text.strip()}]"
-    shift = len(text) - len(text.lstrip()) - 1
-    try:
-        check_tokens(tokenize(bracketed))
-        tree = parse(bracketed)
-    except Fault as fault:
-        place = fault.place or (1, len(bracketed) - 1)
-        fault.place = (max(place[0] + shift, 0), max(place[1] + shift, 0))
-        raise
-    seen: set[str] = set()
+def _bad(message: str, token: Token) -> Fault:
+    return Fault("bad-expression", message, place=token.place)
 
-    def build(node: ast.expr) -> Target:
-        place = tuple_shifted(tree.place(node))
-        if isinstance(node, ast.Name):
-            if node.id in seen and node.id != "_":
-                message = f"`{node.id}` is bound twice"
-                raise Fault("bad-expression", message, place=(place[0], place[1]))
-            seen.add(node.id)
-            return Target((place[0] + offset, place[1] + offset), node.id)
-        if isinstance(node, ast.Tuple | ast.List) and node.elts:
-            parts = tuple(build(part) for part in node.elts)
-            return Target((place[0] + offset, place[1] + offset), None, parts)
-        raise Fault("bad-expression", "`for` binds names only", place=place)
 
-    def tuple_shifted(place: tuple[int, int]) -> tuple[int, int]:
-        return (place[0] + shift, place[1] + shift)
+class _TargetReader:
+    """Reads names, commas and brackets, the only things that can be bound.
 
-    root = tree.root
-    assert isinstance(root, ast.List)
-    if len(root.elts) == 1 and tokens[-1].text != ",":
-        return build(root.elts[0])
-    start, end = tokens[0].start, tokens[-1].end
-    parts = tuple(build(part) for part in root.elts)
-    return Target((start + offset, end + offset), None, parts)
+    Args:
+        tokens: what stands left of `in`, at least one.
+        offset: where they begin in the scalar.
+    """
+
+    def __init__(self, tokens: list[Token], offset: int) -> None:
+        self.tokens = tokens
+        self.offset = offset
+        self.index = 0
+        self.depth = 0
+        self.seen: set[str] = set()
+
+    def read(self) -> Target:
+        """Read all of it.
+
+        Raises:
+            Fault: `bad-expression`.
+        """
+        parts, comma = self.read_parts(None)
+        if self.index < len(self.tokens):
+            raise _bad("`for` binds names only", self.tokens[self.index])
+        if len(parts) == 1 and not comma:
+            return parts[0]
+        return Target(self.place(self.tokens[0], self.tokens[-1]), None, parts)
+
+    def read_parts(self, closing: str | None) -> tuple[tuple[Target, ...], bool]:
+        """Targets up to a closing bracket or the end, and whether a comma is among them."""
+        parts: list[Target] = []
+        comma = False
+        while self.index < len(self.tokens) and self.tokens[self.index].text != closing:
+            parts.append(self.read_one())
+            comma = self.index < len(self.tokens) and self.tokens[self.index].text == ","
+            if not comma:
+                break
+            self.index += 1
+        return tuple(parts), comma or len(parts) > 1
+
+    def read_one(self) -> Target:
+        token = self.tokens[self.index]
+        self.index += 1
+        if token.text in ("(", "["):
+            return self.read_bracket(token)
+        if token.kind != "name" or token.text in CONSTANTS or token.text in WORDS:
+            raise _bad("`for` binds names only", token)
+        if token.text in self.seen and token.text != "_":
+            raise _bad(f"`{token.text}` is bound twice", token)
+        self.seen.add(token.text)
+        return Target(self.place(token, token), token.text)
+
+    def read_bracket(self, opening: Token) -> Target:
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise _bad("brackets are nested too deep", opening)
+        parts, comma = self.read_parts(")" if opening.text == "(" else "]")
+        if self.index == len(self.tokens):
+            raise _bad(f"this `{opening.text}` is never closed", opening)
+        closing = self.tokens[self.index]
+        if (opening.text, closing.text) not in (("(", ")"), ("[", "]")) or not parts:
+            raise _bad("`for` binds names only", closing)
+        self.index += 1
+        self.depth -= 1
+        if len(parts) == 1 and not comma and opening.text == "(":
+            return parts[0]
+        return Target(self.place(opening, closing), None, parts)
+
+    def place(self, first: Token, last: Token) -> tuple[int, int]:
+        return (self.offset + first.start, self.offset + last.end)

@@ -6,20 +6,20 @@ anything else (an op or block as a value) can only be passed on and compared for
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from archc.spec.expressions.fault import MAX_TEXT, Budget, Fault, Undecided, limit, wrong_type
-from archc.spec.tree import INT_LIMIT
-from archc.types import (
-    Expr,
-    format_dim,
-    provably_at_least,
-    provably_differ,
-    provably_equal,
-    symbols_of,
+from archc.spec.expressions import sizes
+from archc.spec.expressions.fault import (
+    MAX_TEXT,
+    Budget,
+    Fault,
+    Undecided,
+    bounded,
+    limit,
+    wrong_type,
 )
+from archc.types import Expr, format_dim
 
 Value: TypeAlias = object
 _MAX_SHOWN = 40
@@ -59,8 +59,9 @@ def binary(symbol: str, left: Value, right: Value, budget: Budget) -> Value:
     Raises:
         Fault: the operands do not go together, the result is out of bounds, or a divisor is 0.
     """
-    if isinstance(left, Expr) or isinstance(right, Expr):
-        return _symbolic(symbol, left, right)
+    either = isinstance(left, Expr) or isinstance(right, Expr)
+    if either and isinstance(left, Expr | int) and isinstance(right, Expr | int):
+        return sizes.arithmetic(symbol, _integer(left), _integer(right), budget)
     if isinstance(left, int | float) and isinstance(right, int | float):
         return _arithmetic(symbol, left, right)
     if symbol == "+" and is_list(left) and is_list(right):
@@ -76,11 +77,13 @@ def binary(symbol: str, left: Value, right: Value, budget: Budget) -> Value:
     raise _misfit(symbol, left, right)
 
 
-def _misfit(symbol: str, left: Value, right: Value) -> Fault:
+def _misfit(symbol: str, left: Value, right: Value, verb: str = "go with") -> Fault:
     blamed = 0 if is_number(right) and not is_number(left) else 1
-    return wrong_type(
-        f"`{symbol}` does not go with {describe(left)} and {describe(right)}", operand=blamed
-    )
+    message = f"`{symbol}` does not {verb} {describe(left)} and {describe(right)}"
+    if isinstance(left, Expr) or isinstance(right, Expr):
+        blamed = 1 if isinstance(left, Expr) else 0
+        message += ": a size that is not fixed goes with integers only"
+    return wrong_type(message, operand=blamed)
 
 
 def _joined(left: Any, right: Any, budget: Budget) -> list[Value]:
@@ -132,24 +135,10 @@ def _power(base: float, exponent: float) -> Value:
         raise limit("the power is too large") from None
 
 
-def bounded(value: Any) -> Any:
-    """The number, if it is within bounds.
-
-    Raises:
-        Fault: an integer beyond 64 bits, or a float that is infinite or not a number.
-    """
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise limit("the result is infinite or not a number")
-    elif not -INT_LIMIT < value < INT_LIMIT:
-        raise limit("the result does not fit into 64 bits")
-    return value
-
-
 def negative(value: Value) -> Value:
     """`-value`."""
     if isinstance(value, Expr):
-        return 0 - value
+        return -value
     if not isinstance(value, int | float):
         raise wrong_type(f"`-` needs a number, not {describe(value)}", operand=0)
     return -value
@@ -162,65 +151,17 @@ def positive(value: Value) -> Value:
     return +value if isinstance(value, bool) else value
 
 
-# -- symbolic sizes ---------------------------------------------------------------------
-
-
-def _symbolic(symbol: str, left: Value, right: Value) -> Value:
-    for index, value in enumerate((left, right)):
-        if not isinstance(value, Expr | int):
-            raise wrong_type(
-                f"`{symbol}` does not go with {describe(left)} and {describe(right)}: "
-                "a size that is not fixed goes with integers only",
-                operand=index,
-            )
-    if symbol == "/":
-        raise wrong_type(
-            f"`/` gives a float, but {_names(left, right)} is not fixed",
-            "write `//` to divide and round down, `-(-a // b)` to round up",
-        )
-    if symbol == "**":
-        raise wrong_type(
-            f"`**` needs fixed numbers, but {_names(left, right)} is not", "write it as a product"
-        )
-    if isinstance(right, int) and right == 0 and symbol in ("//", "%"):
-        raise Fault("division-by-zero", "division by zero", operand=1)
-    try:
-        return _ARITHMETIC[symbol](_integer(left), _integer(right))
-    except ZeroDivisionError:
-        raise Fault("division-by-zero", "division by zero", operand=1) from None
-    except ValueError as error:
-        # A size grown beyond what can be worked with, or a divisor that may be negative.
-        raise limit(str(error)) from None
-
-
-def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, bool) else value
-
-
-def _names(*values: Value) -> str:
-    return " and ".join(symbol_names(*values))
-
-
-def symbol_names(*values: Value) -> tuple[str, ...]:
-    """Names of the sizes that values depend on."""
-    names: dict[str, None] = {}
-    for value in values:
-        if isinstance(value, Expr):
-            names.update(dict.fromkeys(sorted(symbols_of(value))))
-    return tuple(names)
-
-
 # -- comparisons ------------------------------------------------------------------------
 
 
-def truth(value: Value) -> bool:
+def truth(value: Value, budget: Budget) -> bool:
     """Whether a value counts as true: not zero, empty, null or false.
 
     Raises:
         Undecided: a size of which that depends on the input.
     """
     if isinstance(value, Expr):
-        return not equal(value, 0, Budget())
+        return not sizes.equal(value, 0, budget)
     if isinstance(value, list | tuple | str | int | float) or value is None:
         return bool(value)
     return True
@@ -244,7 +185,7 @@ def equal(left: Value, right: Value, budget: Budget) -> bool:
             pairs.extend(zip(one, other, strict=True))
             continue
         try:
-            if not _equal_items(one, other):
+            if not _equal_items(one, other, budget):
                 return False
         except Undecided as fault:
             undecided = fault
@@ -253,19 +194,17 @@ def equal(left: Value, right: Value, budget: Budget) -> bool:
     return True
 
 
-def _equal_items(one: Value, other: Value) -> bool:
-    if isinstance(one, Expr) or isinstance(other, Expr):
-        if not (isinstance(one, Expr | int) and isinstance(other, Expr | int)):
-            return False
-        one, other = _integer(one), _integer(other)
-        if provably_equal(one, other):
-            return True
-        if provably_differ(one, other):
-            return False
-        raise Undecided(symbol_names(one, other))
+def _equal_items(one: Value, other: Value, budget: Budget) -> bool:
+    either = isinstance(one, Expr) or isinstance(other, Expr)
+    if either and isinstance(one, Expr | int) and isinstance(other, Expr | int):
+        return sizes.equal(_integer(one), _integer(other), budget)
     if is_number(one) and is_number(other):
         return one == other
     return one is other or (type(one) is type(other) and bool(one == other))
+
+
+def _integer(value: Expr | int) -> Expr | int:
+    return int(value) if isinstance(value, bool) else value
 
 
 def compare(symbol: str, left: Value, right: Value, budget: Budget) -> bool:
@@ -279,14 +218,12 @@ def compare(symbol: str, left: Value, right: Value, budget: Budget) -> bool:
         return equal(left, right, budget) == (symbol == "==")
     if symbol in ("in", "not in"):
         return _contains(right, left, budget) == (symbol == "in")
-    if isinstance(left, Expr | int) and isinstance(right, Expr | int):
-        return _ordered(symbol, _integer(left), _integer(right))
+    either = isinstance(left, Expr) or isinstance(right, Expr)
+    if either and isinstance(left, Expr | int) and isinstance(right, Expr | int):
+        return sizes.ordered(symbol, _integer(left), _integer(right), budget)
     numbers = is_number(left) and is_number(right)
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
-        raise wrong_type(
-            f"`{symbol}` does not order {describe(left)} and {describe(right)}",
-            operand=0 if is_number(right) else 1,
-        )
+        raise _misfit(symbol, left, right, "order")
     return _ORDER[symbol](left, right)
 
 
@@ -296,18 +233,6 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
-
-
-def _ordered(symbol: str, left: Any, right: Any) -> bool:
-    if isinstance(left, int) and isinstance(right, int):
-        return _ORDER[symbol](left, right)
-    if symbol in ("<", ">="):  # left < right is what left >= right is not
-        holds, against = provably_at_least(left, right), provably_at_least(right, left + 1)
-    else:
-        holds, against = provably_at_least(right, left), provably_at_least(left, right + 1)
-    if not holds and not against:
-        raise Undecided(symbol_names(left, right))
-    return bool(holds) == (symbol in (">=", "<="))
 
 
 def _contains(container: Value, item: Value, budget: Budget) -> bool:

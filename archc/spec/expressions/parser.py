@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from archc.spec.expressions.fault import MAX_DEPTH, Fault, limit
 from archc.spec.expressions.functions import FUNCTIONS, INSTEAD_OF
-from archc.spec.expressions.lexer import CONSTANTS, check_tokens, tokenize
+from archc.spec.expressions.lexer import CONSTANTS, WORDS, check_tokens, tokenize
 from archc.spec.tree import INT_LIMIT
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -162,7 +162,7 @@ def _check_target(tree: Tree, target: ast.expr) -> None:
         node = stack.pop()
         if isinstance(node, ast.Tuple | ast.List):
             stack.extend(node.elts)
-        elif not isinstance(node, ast.Name):
+        elif not isinstance(node, ast.Name) or node.id in WORDS:
             raise Fault("bad-expression", "a `for` binds names only", place=tree.place(node))
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from archc.spec.expressions.evaluator import Scope
 from archc.spec.expressions.expression import Expression, ExpressionError, parse_expression
-from archc.spec.expressions.operators import describe, symbol_names
+from archc.spec.expressions.operators import describe
+from archc.spec.expressions.sizes import not_fixed
 from archc.spec.tree import Scalar
 from archc.types import Expr
 
@@ -99,6 +100,5 @@ def _rendered(expression: Expression, scope: Scope) -> str:
         return value
     message = f"a name takes whole numbers and words, not {describe(value)}"
     if isinstance(value, Expr):
-        names = " and ".join(symbol_names(value))
-        message = f"a name takes fixed numbers, but {names} is not fixed"
+        message = f"a name takes fixed numbers, but {not_fixed(value)}"
     raise ExpressionError("bad-name", message, expression.span)
