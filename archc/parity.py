@@ -116,7 +116,7 @@ def verify_graph(
     with tempfile.TemporaryDirectory(prefix="archc-verify-") as folder:
         if model is None:
             model = Path(folder) / "model.onnx"
-            problems = write_onnx(graph, weights, model, opset=opset)
+            problems = write_onnx(graph, weights, model, opset=opset).diagnostics
             if problems:
                 return Report(graph.name, (), tuple(problems))
         module = load_module(source, weights).eval()

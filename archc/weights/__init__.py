@@ -1,1 +1,12 @@
-"""..."""
+"""Weights: drawn, read from checkpoints, written.
+
+Importing this package imports numpy; import it where weights are used.
+"""
+
+from __future__ import annotations
+
+from archc.weights.drawn import DrawnWeights
+from archc.weights.randomised import RandomisedWeights
+from archc.weights.source import WeightSource
+
+__all__ = ["DrawnWeights", "RandomisedWeights", "WeightSource"]

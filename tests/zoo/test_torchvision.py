@@ -74,7 +74,7 @@ def test_weights_load_unchanged_and_outputs_agree(spec: str, variant: str, tmp_p
     assert torch.equal(expected, got)
 
     path = tmp_path / "model.onnx"
-    assert not write_onnx(graph, weights, path)
+    assert not write_onnx(graph, weights, path).diagnostics
     for optimized in (False, True):
         (theirs,) = open_session(path, optimized=optimized).run(None, {"image": x.numpy()})
         result = compare("output", {"N": 2}, optimized, got.numpy(), np.asarray(theirs), reference)

@@ -1,0 +1,65 @@
+"""Which operator sets can be written, and the IR version that carries them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import onnx
+
+DEFAULT_OPSET = 20
+MIN_OPSET = 17  # LayerNormalization appeared; older runtimes are out of support
+
+_MIN_IR = 10  # the first whose nodes have metadata_props
+_SURELY_KNOWN = 21  # known to the oldest onnx and onnxruntime that archc accepts
+
+
+@cache
+def max_opset() -> int:
+    """The highest opset that the installed onnx and onnxruntime both know."""
+    defined = int(onnx.defs.onnx_opset_version())
+    return min(defined, _runtime_opset(defined))
+
+
+def opset_supported(opset: int) -> bool:
+    """Whether models can be written in an opset.
+
+    onnxruntime is asked (and imported) only for opsets that an old one may not know.
+    """
+    if opset < MIN_OPSET:
+        return False
+    return opset <= _SURELY_KNOWN or opset <= max_opset()
+
+
+def ir_version(opset: int) -> int:
+    """The lowest IR version that carries the opset and the metadata of nodes."""
+    id_ = onnx.helper.make_opsetid("", opset)
+    return max(_MIN_IR, int(onnx.helper.find_min_ir_version_for([id_])))
+
+
+def _runtime_opset(wanted: int) -> int:
+    """The highest opset up to `wanted` that onnxruntime loads.
+
+    It has no function that says so; its error names the number.
+    """
+    import onnxruntime
+
+    model = _identity_model(wanted)
+    try:
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no documented base
+        found = re.search(r"till opset (\d+)", str(error))
+        return int(found.group(1)) if found else _SURELY_KNOWN
+    return wanted
+
+
+def _identity_model(opset: int) -> bytes:
+    float_ = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [1])
+    x, y = (onnx.helper.make_value_info(name, float_) for name in ("x", "y"))
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "probe", [x], [y])
+    # The IR version stays low: an older runtime must complain about the opset, which it names.
+    model = onnx.helper.make_model(
+        graph, ir_version=_MIN_IR, opset_imports=[onnx.helper.make_opsetid("", opset)]
+    )
+    return bytes(model.SerializeToString())

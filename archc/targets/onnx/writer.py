@@ -1,0 +1,235 @@
+"""Writing models: weights are streamed, so that they never sit in memory as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from archc.diagnostics import Diagnostic, SpecError
+from archc.graph.graph import Graph, WeightRef
+from archc.output import OutputError, OutputSet
+from archc.targets.onnx.emit import OnnxModel, emit_onnx
+from archc.targets.onnx.opsets import DEFAULT_OPSET
+from archc.targets.onnx.proto import tensor_proto
+from archc.targets.onnx.wire import frame
+from archc.types import TensorType
+from archc.weights.source import WeightSource
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes of weights written so far, and with how many there are."""
+
+MAX_INLINE = 2**31 - 2**24
+"""Bytes of a single file: protobuf parses less than 2 GiB; the rest is for whoever adds to it."""
+
+_MIN_EXTERNAL = 1024  # smaller tensors stay in the model, as onnx.save does by default
+_PAGE = 4096  # to map a tensor into memory it has to start on a page ...
+_GRANULARITY = (
+    65536  # ... and on Windows on an allocation unit, which costs too much for small ones
+)
+_LARGE = 1 << 20
+
+_MODEL_GRAPH = onnx.ModelProto.GRAPH_FIELD_NUMBER
+_GRAPH_INITIALIZER = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
+_TENSOR_RAW_DATA = onnx.TensorProto.RAW_DATA_FIELD_NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOnnx:
+    """What `write_onnx` left on disk.
+
+    Attributes:
+        files: the model and, if there is one, its file of external data.
+        diagnostics: what was found; with an error among it nothing was written.
+    """
+
+    files: tuple[Path, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def write_onnx(
+    graph: Graph,
+    weights: WeightSource,
+    path: str | Path,
+    *,
+    opset: int = DEFAULT_OPSET,
+    external: bool | None = None,
+    inputs: Iterable[str | Path] = (),
+    progress: Progress | None = None,
+) -> WrittenOnnx:
+    """Write a graph and its weights as an ONNX file.
+
+    The file appears when it is complete. External data go to a file beside it, named by content
+    (`net.onnx.0123456789abcdef.data`), so that whatever happens the old model still finds its own.
+
+    Args:
+        graph: the network.
+        weights: where the numbers come from.
+        path: the file to write.
+        opset: version of the default operator set.
+        external: whether weights stand in a file of their own; None puts them there only when
+            the model would exceed what a single file can hold.
+        inputs: files that must not be overwritten, such as the spec.
+        progress: told of the bytes written.
+
+    Returns:
+        The files and what was found; with an error among it nothing was written.
+    """
+    model, findings = emit_onnx(graph, opset)
+    if model is None:
+        return WrittenOnnx((), tuple(findings))
+    framed = _inline_frames(model)
+    size = framed.size
+    if external is None:
+        external = size > MAX_INLINE
+    if not external and size > MAX_INLINE:
+        return WrittenOnnx((), (*findings, _too_large(graph, path, size)))
+    try:
+        with OutputSet(path, inputs=inputs) as out:
+            tally = _Tally(model.weights, progress)
+            if external and any(_size(ref) >= _MIN_EXTERNAL for ref in model.weights):
+                framed = _write_data(model, weights, out, tally)
+            for part in _stream(framed, weights, tally):
+                out.main.write(part)
+    except OutputError as error:
+        return WrittenOnnx((), (*findings, error.diagnostic))
+    return WrittenOnnx(out.paths, tuple(findings))
+
+
+def onnx_bytes(graph: Graph, weights: WeightSource, opset: int = DEFAULT_OPSET) -> bytes:
+    """The model as `write_onnx` writes it into a single file.
+
+    Raises:
+        SpecError: ONNX cannot express the graph.
+    """
+    model, findings = emit_onnx(graph, opset)
+    if model is None:
+        raise SpecError(findings)
+    return b"".join(_stream(_inline_frames(model), weights, _Tally(model.weights, None)))
+
+
+class _Tally:
+    """Counts weights on their way, and holds the source to the sizes that were announced."""
+
+    def __init__(self, refs: Iterable[WeightRef], progress: Progress | None) -> None:
+        self._total = sum(_size(ref) for ref in refs)
+        self._progress = progress
+        self._written = 0
+
+    def chunks(self, weights: WeightSource, ref: WeightRef) -> Iterator[memoryview]:
+        """The weight's raw data."""
+        size = 0
+        for chunk in weights.chunks(ref):
+            size += chunk.nbytes
+            yield chunk
+            self._written += chunk.nbytes
+            if self._progress is not None:
+                self._progress(self._written, self._total)
+        if size != _size(ref):
+            raise ValueError(f"{ref.key}: {size} bytes of data where {_size(ref)} were announced")
+
+
+@dataclass(frozen=True, slots=True)
+class _Framed:
+    """A model as bytes, with gaps that weights are to fill.
+
+    Attributes:
+        pieces: serialised messages; the weight, if any, follows its piece.
+        size: of the whole model in bytes.
+    """
+
+    pieces: tuple[tuple[bytes, WeightRef | None], ...]
+    size: int
+
+
+def _inline_frames(model: OnnxModel) -> _Framed:
+    """The model with all weights inside."""
+    tensors: list[tuple[bytes, WeightRef | None]] = []
+    for ref in model.weights:
+        header = _tensor_header(ref).SerializeToString(deterministic=True)
+        header += frame(_TENSOR_RAW_DATA, _size(ref))
+        tensors.append((frame(_GRAPH_INITIALIZER, len(header) + _size(ref)) + header, ref))
+    return _frames(model, tensors)
+
+
+def _frames(model: OnnxModel, tensors: list[tuple[bytes, WeightRef | None]]) -> _Framed:
+    """A model around initializers that are framed already.
+
+    Fields of a message may stand in any order, so what streams comes last.
+    """
+    shell = onnx.ModelProto()
+    shell.CopyFrom(model.header)
+    shell.ClearField("graph")
+    outer = shell.SerializeToString(deterministic=True)
+    inner = model.header.graph.SerializeToString(deterministic=True)
+    body = len(inner) + sum(len(piece) + _size(ref) for piece, ref in tensors)
+    start = outer + frame(_MODEL_GRAPH, body)
+    return _Framed(((start + inner, None), *tensors), len(start) + body)
+
+
+def _stream(framed: _Framed, weights: WeightSource, tally: _Tally) -> Iterator[bytes | memoryview]:
+    for piece, ref in framed.pieces:
+        yield piece
+        if ref is not None:
+            yield from tally.chunks(weights, ref)
+
+
+def _write_data(model: OnnxModel, weights: WeightSource, out: OutputSet, tally: _Tally) -> _Framed:
+    """Write the file of external data; returns the model that refers to it."""
+    name = out.main.path.name
+    file = out.side(out.main.path.with_name(f"{name}.data"))
+    digest = hashlib.sha256()
+    offsets: dict[str, int] = {}
+
+    def write(data: bytes | memoryview) -> None:
+        digest.update(data)
+        file.write(data)
+
+    for ref in model.weights:
+        size = _size(ref)
+        if size < _MIN_EXTERNAL:
+            continue
+        write(bytes(-file.size % (_GRANULARITY if size >= _LARGE else _PAGE)))
+        offsets[ref.key] = file.size
+        for chunk in tally.chunks(weights, ref):
+            write(chunk)
+    location = f"{name}.{digest.hexdigest()[:16]}.data"
+    file.path = out.main.path.with_name(location)
+    return _external_frames(model, offsets, location)
+
+
+def _external_frames(model: OnnxModel, offsets: dict[str, int], location: str) -> _Framed:
+    tensors: list[tuple[bytes, WeightRef | None]] = []
+    for piece, ref in _inline_frames(model).pieces[1:]:
+        if ref is None or ref.key not in offsets:
+            tensors.append((piece, ref))
+            continue
+        tensor = _tensor_header(ref)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        place = {"location": location, "offset": offsets[ref.key], "length": _size(ref)}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        data = tensor.SerializeToString(deterministic=True)
+        tensors.append((frame(_GRAPH_INITIALIZER, len(data)) + data, None))
+    return _frames(model, tensors)
+
+
+def _tensor_header(ref: WeightRef) -> onnx.TensorProto:
+    return tensor_proto(ref.key, TensorType(ref.weight.shape, ref.weight.dtype))
+
+
+def _size(ref: WeightRef | None) -> int:
+    """Bytes of a weight's data."""
+    return 0 if ref is None else ref.weight.numel * ref.weight.dtype.itemsize
+
+
+def _too_large(graph: Graph, path: str | Path, size: int) -> Diagnostic:
+    return Diagnostic(
+        "model-too-large",
+        f"`{graph.name}` takes {size / 2**30:.1f} GiB, and a single ONNX file less than 2 GiB",
+        help=("write the weights to a second file: --external-data",),
+        path=str(path),
+    )

@@ -1,0 +1,29 @@
+"""What a target asks weights of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archc.graph.graph import WeightRef
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.generic[Any]]
+
+CHUNK = 1 << 20
+"""Elements per chunk: a few MiB, so that a network of many GB never sits in memory."""
+
+
+class WeightSource(Protocol):
+    """Where the numbers of a network come from."""
+
+    def array(self, ref: WeightRef) -> Array:
+        """The whole weight, in its shape and dtype; the caller may change it."""
+        ...
+
+    def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
+        """The same numbers as raw little-endian data, in order, a few MiB at a time."""
+        ...
