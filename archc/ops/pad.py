@@ -127,7 +127,7 @@ class Pad(Op):
             )
         demand_rank("pad", x, 2, 5)
         reach = min(3, x.rank - 1)
-        if any(any(both) for both in pairs[: len(pairs) - reach]):
+        if any(any(both) for both in pairs[: max(0, len(pairs) - reach)]):
             raise Refusal(
                 "wrong-rank",
                 f"`pad` with mode {self.mode} reaches the last {reach} axes of "

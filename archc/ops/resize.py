@@ -15,7 +15,7 @@ from archc.ops.demands import comes_from_here, demand_floating
 from archc.ops.fields import Flag, describe, whole
 from archc.ops.nearest import gather_nearest, resize_agrees
 from archc.ops.spatial import axis_names, per_axis, spatial_rank, worked
-from archc.types import Dim, DType, Expr, TensorType, format_dim, format_shape, is_static
+from archc.types import Dim, DType, Expr, TensorType, format_dim, format_shape
 
 MAX_DENOMINATOR = 1024
 """Scales are fractions with a power of two up to this one below the line."""
@@ -89,7 +89,7 @@ class _Axis(NamedTuple):
         if self.scale is None:
             return f"{format_dim(self.size)} ->"
         size, (top, bottom) = format_dim(self.size), self.scale.as_integer_ratio()
-        size = size if is_static(self.size) else f"({size})"
+        size = f"({size})" if " " in size else size
         return f"{size}*{top}" if bottom == 1 else f"({size}*{top})//{bottom}"
 
 

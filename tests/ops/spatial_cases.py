@@ -137,13 +137,12 @@ def global_pools(draw: Draw) -> Case:
 
 @st.composite
 def pads(draw: Draw) -> Case:
-    count = draw(ranks)
-    shape = image(draw, count)
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=6)))
     mode = draw(st.sampled_from(["constant", "reflect", "replicate", "circular"]))
     amounts = st.integers(0, 4)
     items = st.one_of(amounts, st.tuples(amounts, amounts))
     attributes = {
-        "padding": draw(st.one_of(amounts, st.lists(items, min_size=1, max_size=count + 2))),
+        "padding": draw(st.one_of(amounts, st.lists(items, min_size=1, max_size=len(shape) + 1))),
         "mode": mode,
         "value": draw(st.sampled_from([0.0, -1.5])) if mode == "constant" else 0.0,
     }

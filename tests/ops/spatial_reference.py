@@ -229,33 +229,27 @@ def global_avgpool(op: GlobalAvgPool, x: Tensor) -> Tensor:
 
 
 def pad(op: Pad, x: Tensor) -> Tensor:
-    """Element by element along each axis."""
+    """`F.pad` in whichever number of axes torch takes, the further ones unpadded."""
     given = (op.padding,) * (x.dim() - 2) if isinstance(op.padding, int) else op.padding
+    if not given:
+        raise Impossible("no axis behind the channels")
     pairs = [p if isinstance(p, tuple) else (p, p) for p in given]
-    if not pairs or len(pairs) > x.dim():
-        raise Impossible("axes")
     if op.mode == "constant":
+        if len(pairs) > x.dim():
+            raise Impossible("axes")
         return torch_pad(x, pairs, value=op.value)
-    reach = min(3, x.dim() - 1)
-    if op.value or any(sum(p) for p in pairs[: len(pairs) - reach]) or x.dim() > 5:
-        raise Impossible("torch cannot pad these axes")
-    for axis, (before, after) in enumerate(pairs, x.dim() - len(pairs)):
-        size = x.shape[axis]
-        most = {"reflect": size - 1, "circular": size, "replicate": math.inf}[op.mode]
-        if max(before, after) > most:
-            raise Impossible("more than there is")
-        positions = range(-before, size + after)
-        index = [_source(i, size, op.mode) for i in positions]
-        x = x.index_select(axis, torch.tensor(index))
-    return x
-
-
-def _source(i: int, size: int, mode: str) -> int:
-    if mode == "replicate":
-        return min(max(i, 0), size - 1)
-    if mode == "circular":
-        return i % size
-    return -i if i < 0 else 2 * (size - 1) - i if i >= size else i
+    if op.value:
+        raise Impossible("a value beside the elements")
+    errors = []
+    for count in (1, 2, 3):
+        if any(sum(p) for p in pairs[: max(0, len(pairs) - count)]):
+            continue
+        exactly = [(0, 0)] * (count - len(pairs)) + pairs[max(0, len(pairs) - count) :]
+        try:
+            return torch_pad(x, exactly, mode=op.mode)
+        except (RuntimeError, NotImplementedError) as error:
+            errors.append(str(error))
+    raise Impossible("; ".join(errors))
 
 
 def pad_to(op: PadTo, x: Tensor) -> Tensor:
@@ -282,14 +276,23 @@ def resize(op: Resize, x: Tensor, like: Tensor | None = None) -> Tensor:
         scales = axes_of(op.scale, count)
         if any(s > 1 and math.floor(n * s) == n for n, s in zip(x.shape[2:], scales, strict=True)):
             raise Impossible("the axis stays")
+        if mode == "nearest":
+            return _nearest(x, scale_factor=scales)
         return F.interpolate(x, scale_factor=scales, mode=mode, **corners)
     size = axes_of(op.size, count) if like is None else tuple(like.shape[2:])
     if len(size) != count:
         raise Impossible("rank of like")
     try:
+        if mode == "nearest":
+            return _nearest(x, size=size)
         return F.interpolate(x, size=size, mode=mode, **corners)
     except NotImplementedError as error:
         raise Impossible(str(error)) from error
+
+
+def _nearest(x: Tensor, **target: object) -> Tensor:
+    """The neighbours that float32 arithmetic takes, in any dtype."""
+    return F.interpolate(x.float(), mode="nearest", **target).to(x.dtype)
 
 
 _FUNCTIONS = {

@@ -99,7 +99,7 @@ def with_symbols(case: Case) -> tuple[list[TensorType], dict[str, int]]:
             if axis == 1:
                 dims.append(size)
                 continue
-            name = f"{'NCDHW'[axis]}{index}"
+            name = f"{'NCDHWX'[axis]}{index}"
             sizes[name] = size
             dims.append(symbol(name))
         types.append(TensorType(tuple(dims)))
