@@ -285,6 +285,25 @@ def test_places(written: str, text: str, plain: bool, exact: bool, shown: str) -
     assert source.text[span.start : span.end] == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("é: {conv: 4 * yy, kernel: 3}\n", "1:15"),
+        ("é: {conv: '4 * yy', kernel: 3}\n", "1:16"),
+        ("a:\n  - [1, 2 + yy]\n", "2:13"),
+        ('a: {b: {c: "max(1, yy)"}}\n', "1:20"),
+        ("a: &x {b: &y 4 * yy}\n", "1:18"),
+        ("a: {b: max(1, yy)}\n", "1:15"),
+        ("a: max(1,\n  yy)\n", "1:4"),
+    ],
+)
+def test_places_in_yaml(compose: Any, text: str, place: str) -> None:
+    node = compose(text).root
+    while not isinstance(node, Scalar):
+        node = node.entries[0].value if hasattr(node, "entries") else node.items[-1]
+    assert str(_error(node).span) == f"t.yaml:{place}"
+
+
 def test_an_error_is_a_diagnostic(scalar: Callable[[str], Scalar]) -> None:
     error = _error(scalar("1 + yy"))
     diagnostic = error.diagnostic()

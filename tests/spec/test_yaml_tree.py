@@ -197,3 +197,11 @@ def test_values_cut_by_a_comma_are_mended(compose: Compose, text: str, data: obj
 )
 def test_other_brackets_are_left_alone(compose: Compose, text: str) -> None:
     assert compose(text).found == []
+
+
+def test_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archc.spec.yaml.CParser", None)
+    sink = Diagnostics()
+    root = parse_yaml(Source("t.yaml", "a: [1]"), sink)
+    assert root is not None
+    assert (plain_data(root), len(sink)) == ([("a", [1])], 0)
