@@ -1,0 +1,216 @@
+"""Sets of sizes that are periodic from some size on: what conditions on one symbol amount to.
+
+`{n >= least : n mod period in residues}` without a few exceptions covers every condition that
+shapes give rise to: "H >= 63", "H even", "H a multiple of 32, at least 64".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from math import lcm
+from typing import Literal
+
+from archc.types.dims import Dim, evaluate, provably_at_least, provably_differ, provably_equal
+from archc.types.symbolic.expr import Expr, substitute, symbol
+
+Relation = Literal["equal", "at-least", "divisible"]
+
+MAX_PERIOD = 4096
+MAX_START = 8192
+_FIRST_PROBES = (1, 2, 4, 8, 16, 64, 256, 1024, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeSet:
+    """A set of positive sizes.
+
+    Attributes:
+        early: the members below `start`.
+        start: from here on membership depends on the residue alone.
+        period: of the residues.
+        residues: those of members from `start` on.
+    """
+
+    early: frozenset[int]
+    start: int
+    period: int
+    residues: frozenset[int]
+
+    def __contains__(self, size: int) -> bool:
+        if size < self.start:
+            return size in self.early
+        return size % self.period in self.residues
+
+    def members(self) -> Iterator[int]:
+        """Members, the smallest first."""
+        yield from sorted(self.early)
+        if not self.residues:
+            return
+        size = self.start
+        while True:
+            if size % self.period in self.residues:
+                yield size
+            size += 1
+
+    def first(self, count: int) -> list[int]:
+        """The smallest members."""
+        return list(islice(self.members(), count))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no size is a member."""
+        return not self.early and not self.residues
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every positive size is a member."""
+        return self.early == frozenset(range(1, self.start)) and len(self.residues) == self.period
+
+    def __and__(self, other: SizeSet) -> SizeSet:
+        start = max(self.start, other.start)
+        period = lcm(self.period, other.period)
+        return _normalised(start, period, lambda size: size in self and size in other)
+
+    def __le__(self, other: SizeSet) -> bool:
+        return (self & other) == self
+
+
+ALL_SIZES = SizeSet(frozenset(), 1, 1, frozenset({0}))
+
+
+def at_least(least: int) -> SizeSet:
+    """Sizes from `least` on."""
+    return _normalised(max(least, 1), 1, lambda size: size >= least)
+
+
+def multiple_of(step: int) -> SizeSet:
+    """Multiples of `step`."""
+    return _normalised(1, step, lambda size: size % step == 0)
+
+
+def at_most(most: int) -> SizeSet:
+    """Sizes up to `most`."""
+    return _normalised(most + 1, 1, lambda size: size <= most)
+
+
+def _normalised(start: int, period: int, member: Callable[[int], bool]) -> SizeSet:
+    """The set with the smallest period and start; equal sets become equal objects."""
+    pattern = [member(start + offset) for offset in range(period)]
+    for divisor in range(1, period + 1):
+        if period % divisor == 0 and all(pattern[i] == pattern[i % divisor] for i in range(period)):
+            period = divisor
+            break
+    residues = frozenset((start + i) % period for i in range(period) if pattern[i])
+    while start > 1 and member(start - 1) == ((start - 1) % period in residues):
+        start -= 1
+    early = frozenset(size for size in range(1, start) if member(size))
+    return SizeSet(early, start, period, residues)
+
+
+def solve(relation: Relation, left: Dim, right: Dim, name: str, period: int) -> SizeSet | None:
+    """The sizes of one symbol for which a condition holds; None when that is not settled.
+
+    Every residue class of the period is settled by proof from some size on; what lies before is
+    tried size by size.
+
+    Args:
+        relation: `left == right`, `left >= right` or `left % right == 0`.
+        left: a dim over the one symbol.
+        right: likewise.
+        name: the symbol.
+        period: a common period of both sides (`dim_period`).
+    """
+    gap = left - right if relation != "divisible" else left % right
+    if isinstance(gap, int):
+        holds = gap >= 0 if relation == "at-least" else gap == 0
+        return ALL_SIZES if holds else SizeSet(frozenset(), 1, 1, frozenset())
+    if period > MAX_PERIOD:
+        return None
+    verdicts: list[bool] = []
+    start = 1
+    for residue in range(period):
+        settled = _settle(relation, gap, name, period, residue)
+        if settled is None:
+            return None
+        verdict, since = settled
+        verdicts.append(verdict)
+        start = max(start, since)
+    if start > MAX_START:
+        return None
+
+    def member(size: int) -> bool:
+        if size >= start:
+            return verdicts[size % period]
+        return _holds(relation, evaluate(gap, {name: size}))
+
+    return _normalised(start, period, member)
+
+
+def _holds(relation: Relation, gap: int) -> bool:
+    return gap >= 0 if relation == "at-least" else gap == 0
+
+
+def _settle(
+    relation: Relation, gap: Expr, name: str, period: int, residue: int
+) -> tuple[bool, int] | None:
+    """Whether the condition holds for `n = residue (mod period)` from some n on, and from which."""
+    step = symbol(name)
+    for probe in _FIRST_PROBES:
+        # n = period*(t + probe - 1) + residue with t >= 1, which keeps n positive.
+        first = period * probe + residue
+        here = substitute(gap, {name: period * step + (first - period)})
+        if _always(relation, here):
+            return True, first
+        if _never(relation, here):
+            return False, first
+    return None
+
+
+def _always(relation: Relation, gap: Dim) -> bool:
+    return provably_at_least(gap, 0) if relation == "at-least" else provably_equal(gap, 0)
+
+
+def _never(relation: Relation, gap: Dim) -> bool:
+    return provably_at_least(-1, gap) if relation == "at-least" else provably_differ(gap, 0)
+
+
+def describe_sizes(name: str, sizes: SizeSet) -> str:
+    """The set in words: `H is a multiple of 32, at least 64`."""
+    if sizes.is_everything:
+        return f"{name} is any size"
+    if sizes.is_empty:
+        return f"{name} has no size that works"
+    if not sizes.residues:
+        listed = sorted(sizes.early)
+        return f"{name} is " + " or ".join(map(str, listed))
+    least = sizes.first(1)[0]
+    steady = [size for size in range(least, sizes.start) if size not in sizes.early]
+    if len(sizes.residues) == sizes.period:
+        rule = f"{name} >= {least}"
+        return rule if not steady else f"{rule} but not {', '.join(map(str, steady))}"
+    regular = all(size % sizes.period in sizes.residues for size in sizes.early) and all(
+        (size in sizes) == (size % sizes.period in sizes.residues)
+        for size in range(least, sizes.start)
+    )
+    if not regular:
+        shown = ", ".join(map(str, sizes.first(6)))
+        return f"{name} is one of {shown}, ... (every {sizes.period})"
+    rule = _residue_rule(name, sizes)
+    natural = min(
+        size for size in range(1, sizes.period + 1) if size % sizes.period in sizes.residues
+    )
+    return rule if least == natural else f"{rule}, at least {least}"
+
+
+def _residue_rule(name: str, sizes: SizeSet) -> str:
+    residues = sorted(sizes.residues)
+    if sizes.period == 2:
+        return f"{name} is {'even' if residues == [0] else 'odd'}"
+    if residues == [0]:
+        return f"{name} is a multiple of {sizes.period}"
+    if len(residues) == 1:
+        return f"{name} is {residues[0]} more than a multiple of {sizes.period}"
+    listed = ", ".join(map(str, residues[:8])) + (", ..." if len(residues) > 8 else "")
+    return f"{name} modulo {sizes.period} is one of {listed}"
