@@ -6,7 +6,16 @@ Importing this package imports numpy; import it where weights are used.
 from __future__ import annotations
 
 from archc.weights.drawn import DrawnWeights
+from archc.weights.load import load_weights
 from archc.weights.randomised import RandomisedWeights
+from archc.weights.safetensors import save_safetensors, write_safetensors
 from archc.weights.source import WeightSource
 
-__all__ = ["DrawnWeights", "RandomisedWeights", "WeightSource"]
+__all__ = [
+    "DrawnWeights",
+    "RandomisedWeights",
+    "WeightSource",
+    "load_weights",
+    "save_safetensors",
+    "write_safetensors",
+]

@@ -1,0 +1,202 @@
+"""Checkpoint files: what is in them, and their tensors part by part."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from archc.diagnostics import Diagnostic
+from archc.types import DType
+from archc.weights.safetensors import DTYPE_NAMES
+
+if TYPE_CHECKING:
+    from archc.weights.source import Array
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
+
+
+class Stored(NamedTuple):
+    """A tensor in a file; the dtype is text where archc has no such dtype."""
+
+    shape: tuple[int, ...]
+    dtype: DType | str
+
+
+class Checkpoint(Protocol):
+    """An open file of tensors."""
+
+    @property
+    def tensors(self) -> Mapping[str, Stored]:
+        """What it holds."""
+        ...
+
+    def rows(self, key: str, start: int, stop: int) -> Array:
+        """Part of a tensor along its first axis; the whole of one without axes.
+
+        The array may be a view of the file.
+        """
+        ...
+
+
+class BadFileError(Exception):
+    """A file that is no checkpoint.
+
+    Attributes:
+        diagnostic: what to tell the person.
+    """
+
+    def __init__(self, code: str, message: str, path: Path, *help: str) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, help=help, path=str(path))
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a `.safetensors` file, or a `.pth` or `.pt` file without running any code in it.
+
+    Raises:
+        BadFileError: it cannot be read, or is no checkpoint.
+    """
+    _check_readable(path)
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return _Safetensors(path)
+    if suffix in SUFFIXES:
+        return _Pickled(path)
+    raise BadFileError(
+        "bad-weights-file",
+        f"`{path}` is no checkpoint that archc knows by its suffix",
+        path,
+        f"weights are read from {', '.join(SUFFIXES[:-1])} and {SUFFIXES[-1]} files",
+    )
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise BadFileError("missing-file", f"there is no file `{path}`", path)
+    if not path.is_file():
+        raise BadFileError("not-a-file", f"`{path}` is not a file", path)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadFileError("unreadable-file", f"cannot read `{path}`: {reason}", path) from error
+
+
+class _Safetensors:
+    """A `.safetensors` file, mapped into memory."""
+
+    def __init__(self, path: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            self._file: Any = safe_open(path, framework="numpy")
+        except (SafetensorError, OSError) as error:
+            raise _corrupt(path, _first_line(error)) from error
+        self.tensors = {key: self._stored(key) for key in self._file.keys()}  # noqa: SIM118
+
+    def _stored(self, key: str) -> Stored:
+        part = self._file.get_slice(key)
+        name = part.get_dtype()
+        return Stored(tuple(part.get_shape()), _DTYPES.get(name, name))
+
+    def rows(self, key: str, start: int, stop: int) -> Array:
+        """See `Checkpoint.rows`."""
+        if not self.tensors[key].shape:
+            whole: Array = self._file.get_tensor(key)
+            return whole
+        part: Array = self._file.get_slice(key)[start:stop]
+        return part
+
+
+class _Pickled:
+    """A file of torch.save, mapped into memory where its format allows."""
+
+    def __init__(self, path: Path) -> None:
+        self._tensors = _state_dict(path)
+        self.tensors = {key: _stored(tensor) for key, tensor in self._tensors.items()}
+
+    def rows(self, key: str, start: int, stop: int) -> Array:
+        """See `Checkpoint.rows`."""
+        tensor = self._tensors[key].detach()
+        array: Array = (tensor[start:stop] if tensor.dim() else tensor).numpy()
+        return array
+
+
+def _stored(tensor: Any) -> Stored:
+    name = str(tensor.dtype).removeprefix("torch.")
+    if str(tensor.layout) != "torch.strided":
+        return Stored(tuple(tensor.shape), f"sparse {name}")
+    known = name in DType._value2member_map_
+    return Stored(tuple(tensor.shape), DType(name) if known else name)
+
+
+def _state_dict(path: Path) -> dict[str, Any]:
+    """The tensors of a pickled checkpoint, also of one that a training loop has wrapped."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise BadFileError(
+            "missing-extra",
+            f"`{path}` is a PyTorch checkpoint, and PyTorch is not installed",
+            path,
+            "pip install 'archc[torch]'",
+        ) from error
+    try:
+        content = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except pickle.UnpicklingError as error:
+        raise _refused(path, error) from error
+    except Exception as error:  # whatever torch raises on bytes that are no checkpoint
+        raise _corrupt(path, _first_line(error)) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+            break
+    if isinstance(content, dict) and content:
+        others = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]
+        if not others and all(isinstance(key, str) for key in content):
+            return content
+    raise _no_state_dict(path, content)
+
+
+def _refused(path: Path, error: Exception) -> BadFileError:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if found is None:
+        return _corrupt(path, "it is cut off or not a file of torch.save")
+    return BadFileError(
+        "bad-weights-file",
+        f"`{path}` holds a `{found.group(1)}`, and loading anything but tensors could run code",
+        path,
+        "save the tensors alone: torch.save(model.state_dict(), path)",
+    )
+
+
+def _no_state_dict(path: Path, content: object) -> BadFileError:
+    held = f"a {type(content).__name__}"
+    if isinstance(content, dict):
+        kinds = [f"{key}: {type(value).__name__}" for key, value in content.items()]
+        more = f" and {len(kinds) - 5} more" if len(kinds) > 5 else ""
+        held = f"a dict of {', '.join(kinds[:5])}{more}" if kinds else "an empty dict"
+    return BadFileError(
+        "bad-weights-file",
+        f"`{path}` holds {held}, where a dict of tensors is needed",
+        path,
+        "save the tensors alone: torch.save(model.state_dict(), path)",
+    )
+
+
+def _corrupt(path: Path, reason: str) -> BadFileError:
+    return BadFileError("bad-weights-file", f"`{path}` cannot be read: {reason}", path)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
