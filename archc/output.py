@@ -66,7 +66,8 @@ class OutputFile(io.RawIOBase):
         with _reported(given):
             # O_EXCL and a fresh name rather than mkstemp: the mode then follows the umask.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self._file = os.fdopen(os.open(self._temporary, flags, 0o666), "wb", PIECE)
+            self._file = io.FileIO(os.open(self._temporary, flags, 0o666), "wb")
+        self._pending = bytearray()
 
     def writable(self) -> bool:
         """It is."""
@@ -80,15 +81,29 @@ class OutputFile(io.RawIOBase):
         """
         view = memoryview(data).cast("B")
         with _reported(self._given):
-            for start in range(0, len(view), PIECE):
-                self._file.write(view[start : start + PIECE])
+            if len(view) < PIECE:
+                self._pending += view
+                if len(self._pending) >= PIECE:
+                    self._drain()
+            else:
+                self._drain()
+                self._put(view)
         self.size += len(view)
         return len(view)
+
+    def _drain(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        self._put(memoryview(pending))
+
+    def _put(self, view: memoryview) -> None:
+        start = 0
+        while start < len(view):
+            start += self._file.write(view[start : start + PIECE]) or 0
 
     def sync(self) -> None:
         """Bring everything to the disk; nothing can be written afterwards."""
         with _reported(self._given):
-            self._file.flush()
+            self._drain()
             with suppress(FileNotFoundError):
                 self._temporary.chmod(stat.S_IMODE(self.path.stat().st_mode))
             os.fsync(self._file.fileno())
@@ -101,7 +116,7 @@ class OutputFile(io.RawIOBase):
 
     def discard(self) -> None:
         """Remove what is temporary."""
-        with suppress(OSError):  # closing flushes, and the disk may be full
+        with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             self._temporary.unlink()

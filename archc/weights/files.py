@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from archc.diagnostics import Diagnostic
 from archc.types import DType
@@ -96,7 +96,7 @@ class _Safetensors:
         from safetensors import SafetensorError, safe_open
 
         try:
-            self._file: Any = safe_open(path, framework="numpy")
+            self._file = cast("Any", safe_open(path, framework="numpy"))
         except (SafetensorError, OSError) as error:
             raise _corrupt(path, _first_line(error)) from error
         self.tensors = {key: self._stored(key) for key in self._file.keys()}  # noqa: SIM118
