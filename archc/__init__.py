@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from archc.version import __version__
 
 if TYPE_CHECKING:
     from archc.api import build, check, load, verify

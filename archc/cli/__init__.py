@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
+import signal
+import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
-from archc import __version__
+from archc.version import __version__
 
 COMMANDS = {
     "build": "Write ONNX or PyTorch source from a spec.",
@@ -18,6 +26,9 @@ COMMANDS = {
     "verify": "Prove that the PyTorch and ONNX forms of a spec compute the same.",
 }
 """Name -> one line for the overview; each has a module of its name in this package."""
+
+EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: neither 1 nor 2 may mean a fault of archc
+_SIGNALLED = 128  # how a shell reports the end by a signal: 128 + its number
 
 
 class _LazyGroup(click.Group):
@@ -33,9 +44,48 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(_unknown_command(name))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in sorted(COMMANDS)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options; click's own way to list commands imports all of them."""
+        names = [name for name in sorted(COMMANDS) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever ends it, no traceback reaches the person."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _leave("interrupted", _SIGNALLED + signal.SIGINT)
+        except BrokenPipeError:
+            _leave("", _SIGNALLED + 13)  # SIGPIPE, which Windows has no name for
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            _leave(f"{error.strerror or error}{where}", 1)
+        except MemoryError:
+            _leave("out of memory", 1)
+        except Exception as error:
+            if os.environ.get("ARCHC_TRACEBACK"):
+                raise
+            _leave(
+                f"internal error: {type(error).__name__}: {error}\n"
+                "This is a fault of archc; please report it with the spec. "
+                "ARCHC_TRACEBACK=1 shows where it happened.",
+                EXIT_INTERNAL,
+            )
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,4 +102,28 @@ def archc() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `archc` program."""
+    if hasattr(signal, "SIGTERM") and threading.current_thread() is threading.main_thread():
+        # An exception, so that half-written files are removed on the way out.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(_SIGNALLED + number))
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     archc(args=None if arguments is None else list(arguments), prog_name="archc")
+
+
+def _unknown_command(name: str) -> str:
+    if name.endswith((".yaml", ".yml")):
+        return f"{name!r} is no command; did you mean `archc check {name}`?"
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(COMMANDS))}"
+    return f"there is no command {name!r}; {hint}"
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    with suppress(OSError):
+        if message:
+            click.echo(f"archc: {message}", err=True)
+    if sys.stdout is sys.__stdout__:
+        with suppress(OSError, ValueError, AttributeError):
+            # What could not be written must not be tried again when Python shuts down.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(status)

@@ -7,7 +7,6 @@ from pathlib import PurePath
 
 import onnx
 
-from archc import __version__
 from archc.diagnostics import Span
 from archc.graph.graph import Graph, Node, Value
 from archc.ops.base import OnnxAttribute
@@ -15,6 +14,7 @@ from archc.ops.conditions import Condition
 from archc.targets.onnx.builder import GraphBuilder, OnnxNode
 from archc.targets.onnx.opsets import ir_version
 from archc.types import DType, TensorType, format_dim, is_static
+from archc.version import __version__
 
 DATA_TYPES: dict[DType, int] = {
     DType.FLOAT32: onnx.TensorProto.FLOAT,
