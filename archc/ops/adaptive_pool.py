@@ -70,8 +70,11 @@ class AdaptivePool(Op):
         spatial = x.type.shape[2:]
         if all(size == 1 for size in sizes):
             return g.op(f"Global{self.onnx_kind}Pool", x)
-        if all(isinstance(n, int) and n % m == 0 for n, m in zip(spatial, sizes, strict=True)):
-            return self._pool(g, x, [int(n // m) for n, m in zip(spatial, sizes, strict=True)])
+        even = [
+            n // m for n, m in zip(spatial, sizes, strict=True) if isinstance(n, int) and n % m == 0
+        ]
+        if len(even) == len(sizes):
+            return self._pool(g, x, even)
         steps = [
             (axis, m)
             for axis, (n, m) in enumerate(zip(spatial, sizes, strict=True), 2)

@@ -222,7 +222,8 @@ def _pairs(
         totals = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
         return [(total // 2, total - total // 2) for total in totals]
     assert not isinstance(padding, str)
-    return [pair(item) for item in per_axis(op, padding, x, at="padding")]
+    items: tuple[int | tuple[int, int], ...] = per_axis(op, padding, x, at="padding")
+    return [pair(item) for item in items]
 
 
 def demand_fit(cx: ShapeContext, op: str, x: TensorType, slides: Sequence[Window]) -> None:
