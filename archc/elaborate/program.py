@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,9 @@ from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
 from archc.types import Dim, DType, Expr, TensorType, symbol
+
+RECURSION_LIMIT = 20_000
+"""Python frames: room for blocks within sections within blocks, as deep as their limits allow."""
 
 _SYMBOL = re.compile(r"[A-Z][A-Za-z0-9_]*")
 
@@ -60,7 +64,15 @@ class Sources:
 
 def elaborate(spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -> Graph | None:
     """Turn a spec into a typed graph; None when there are errors (recorded in `sink`)."""
-    return _Program(spec, choice, sources, sink).run()
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, RECURSION_LIMIT))
+    try:
+        return _Program(spec, choice, sources, sink).run()
+    except RecursionError:
+        sink.error("too-deep", "blocks, sections or definitions nest too deep", spec.span)
+        return None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Program:

@@ -11,7 +11,7 @@ EXPRESSIONS = (
         """
         Values are expressions in a small subset of Python: numbers, booleans, names, lists,
         arithmetic, comparisons, `and`, `or`, `not`, `a if c else b`, indexing, and calls of a
-        fixed list of functions. Attributes, lambdas and comprehensions are not part of it.
+        fixed list of functions, and comprehensions. Attributes and lambdas are not part of it.
         """,
         bad=spec("layers: [{conv: 8 +}]"),
         good=spec("layers: [{conv: 8 + 8}]"),
