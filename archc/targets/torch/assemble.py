@@ -1,0 +1,266 @@
+"""From planned levels to classes: blocks first, what uses them after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from archc.graph import Graph
+from archc.targets.torch.classes import ClassCode
+from archc.targets.torch.code import (
+    Apply,
+    Body,
+    Construct,
+    Container,
+    Member,
+    MemberCode,
+    Sequential,
+    Statement,
+    TensorMember,
+    Var,
+    rewrite,
+)
+from archc.targets.torch.naming import class_name, unique_name
+from archc.targets.torch.parameters import Parameter, Parametrised, parametrise
+from archc.targets.torch.plan import Planner
+from archc.targets.torch.share import Shared, share
+from archc.targets.torch.signatures import TAKEN
+from archc.targets.torch.sizes import SIZE_OF
+from archc.targets.torch.tree import Level
+
+Key = tuple[Any, ...]
+
+_DIGITS = re.compile(r"\d+")
+
+
+class Assembler:
+    """Writes the classes of a planned tree."""
+
+    def __init__(self, graph: Graph, planner: Planner, outputs: Mapping[str, str]) -> None:
+        self.graph = graph
+        self.planner = planner
+        self.outputs = outputs
+        self.classes: list[ClassCode] = []
+        self.root_name = class_name(graph.name)
+        self._taken = {self.root_name}
+        self._made: dict[Level, Construct] = {}
+        self._groups: dict[Key, list[Level]] = {}
+        self._keys: dict[Level, Key] = {}
+        self._open: set[Key] = set()
+
+    def run(self, root: Level) -> list[ClassCode]:
+        """All classes, the root's last."""
+        self._group(root, (), "")
+        for key in self._groups:
+            self._make(key)
+        return self.classes
+
+    # -- groups ---------------------------------------------------------------------------
+
+    def _group(self, level: Level, owner: Key, way: str) -> None:
+        """Find the levels that are classes, and which of them may share one."""
+        if level.path == "":
+            key: Key = ("root",)
+        elif level.op_name:
+            key = ("op", level.op_name, level.base.constructor if level.base else "")
+        elif level.block is not None:
+            key = ("block", level.block)
+        else:
+            key = ("section", owner, way)
+        inner = (key, "") if key[0] != "section" else (owner, f"{way}.")
+        for name, child in level.children.items():
+            if isinstance(child, Level):
+                self._group(child, inner[0], inner[1] + _DIGITS.sub("", name))
+        if self._is_class(level):
+            self._keys[level] = key
+            self._groups.setdefault(key, []).append(level)
+
+    def _is_class(self, level: Level) -> bool:
+        plan = self.planner.plans[level]
+        if level.path == "" or level.op_name:
+            return True
+        if plan.form == "container":
+            held = level.children.items()
+            return any(isinstance(c, TensorMember) or name in TAKEN for name, c in held)
+        return plan.form == "class" or level.block is not None
+
+    def _needed(self, level: Level) -> Iterable[Level]:
+        """Levels whose classes the code of this one constructs."""
+        for child in level.children.values():
+            if isinstance(child, Level):
+                if child in self._keys:
+                    yield child
+                else:
+                    yield from self._needed(child)
+
+    # -- one group ------------------------------------------------------------------------
+
+    def _make(self, key: Key) -> None:
+        if key in self._open or self._groups[key][0] in self._made:
+            return
+        self._open.add(key)
+        levels = self._groups[key]
+        for level in levels:
+            for needed in self._needed(level):
+                self._make(self._keys[needed])
+        bodies = [self._body(level) for level in levels]
+        for shared in share(bodies):
+            self._define(levels, bodies, shared)
+
+    def _define(self, levels: list[Level], bodies: list[Body], shared: Shared) -> None:
+        made = parametrise(shared, [{} for _ in levels])
+        served = [levels[index] for index in shared.members]
+        name = self._name(served[0], made)
+        body = made.body
+        self.classes.append(
+            ClassCode(
+                name,
+                made.parameters,
+                body,
+                self._doc(served[0]),
+                frozenset(n for n, t in zip(body.inputs, body.types, strict=True) if t is None),
+                _same_shapes([bodies[index] for index in shared.members]),
+            )
+        )
+        for index, literals in made.instances.items():
+            self._made[levels[index]] = _construction(name, made.parameters, literals)
+
+    def _name(self, level: Level, made: Parametrised) -> str:
+        if level.path == "":
+            return self.root_name
+        if level.op_name:
+            wanted = class_name(level.op_name, "Layer")
+            if level.base is not None:
+                wanted += str(level.base.constructor).rpartition(".")[2]
+        elif level.block is not None:
+            wanted = class_name(level.block, "Block")
+        else:
+            wanted = class_name(_DIGITS.sub("", level.name) or level.path, "Section")
+        name = unique_name(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+    def _doc(self, level: Level) -> str:
+        if level.path == "":
+            return ""
+        return level.scope.doc if level.scope else ""
+
+    # -- one level ------------------------------------------------------------------------
+
+    def _body(self, level: Level) -> Body:
+        plan = self.planner.plans[level]
+        members = tuple(self._members(level))
+        if plan.form == "sequential":
+            body = Body(plan.inputs, (), (), plan.outputs, Sequential(members))
+        elif plan.form == "container":
+            body = Body((), members, (), ())
+        else:
+            body = Body(plan.inputs, members, plan.statements, plan.outputs, level.base)
+        if level.path == "":
+            body = self._root(body)
+        asides = tuple(name for name in body.outputs if name in self._asides())
+        types = tuple(
+            self.planner.values[name].type if name in self.planner.values else None
+            for name in body.inputs
+        )
+        hints = tuple(name.rpartition(".")[2].removeprefix(SIZE_OF) for name in body.inputs)
+        return _renamed(replace(body, types=types, hints=hints, asides=asides))
+
+    def _root(self, body: Body) -> Body:
+        """The graph's own inputs and outputs, in their order; sizes are read off the inputs."""
+        names = tuple(value.name for value in self.graph.inputs)
+        sizes = tuple(self._size(name) for name in body.inputs if name.startswith(SIZE_OF))
+        asides = self.planner.asides()
+        outputs = (*self.outputs.values(), *asides)
+        keys = (*self.outputs, *(self._aside_key(name) for name in asides))
+        return replace(
+            body,
+            inputs=names,
+            statements=(*sizes, *body.statements),
+            outputs=outputs,
+            keys=keys if len(keys) > 1 else (),
+        )
+
+    def _size(self, name: str) -> Statement:
+        symbol = name.removeprefix(SIZE_OF)
+        for value in self.graph.inputs:
+            for axis, dim in enumerate(value.type.shape):
+                if str(dim) == symbol:
+                    expr = Apply(f"{{0}}.shape[{axis}]", (Var(value.name),))
+                    return Statement((name,), expr, hint=symbol)
+        raise AssertionError(f"no input has an axis {symbol}")
+
+    def _asides(self) -> set[str]:
+        return set(self.planner.asides())
+
+    def _aside_key(self, name: str) -> str:
+        """The outermost level that runs in training only."""
+        parts = name.split(".")
+        for count in range(1, len(parts)):
+            prefix = ".".join(parts[:count]) + "."
+            inside = [s for s in self.planner.steps if s.node.path.startswith(prefix)]
+            if inside and all(step.is_training_only for step in inside):
+                return prefix[:-1]
+        return name
+
+    def _members(self, level: Level) -> Iterable[Member]:
+        for name, child in level.children.items():
+            yield Member(name, self._code(child))
+
+    def _code(self, child: Level | Construct | TensorMember) -> MemberCode:
+        if not isinstance(child, Level):
+            return child
+        if child in self._keys:
+            return self._made[child]
+        plan = self.planner.plans[child]
+        items = tuple(self._members(child))
+        if plan.form == "container":
+            return Container(items)
+        return Sequential(items, named=not plan.numbered)
+
+
+def _construction(name: str, parameters: Sequence[Parameter], literals: Sequence[Any]) -> Construct:
+    """The call of a generated class: what has a default is passed by keyword."""
+    from archc.targets.torch.code import NO_DEFAULT
+
+    args = [x for p, x in zip(parameters, literals, strict=True) if p.default is NO_DEFAULT]
+    kwargs = [
+        (p.name, x)
+        for p, x in zip(parameters, literals, strict=True)
+        if p.default is not NO_DEFAULT
+    ]
+    return Construct(name, tuple(args), tuple(kwargs))
+
+
+def _renamed(body: Body) -> Body:
+    """Values numbered in order, so that the code of two instances compares equal."""
+    names: dict[str, str] = {}
+    for name in body.inputs:
+        names[name] = f"i{len(names)}"
+    for statement in body.statements:
+        for name in statement.outputs:
+            names[name] = f"v{len(names)}"
+    for name in body.outputs:
+        names.setdefault(name, f"v{len(names)}")
+
+    def change(part: Any) -> Any:
+        if isinstance(part, Var):
+            return Var(names[part.value])
+        if isinstance(part, Statement):
+            return replace(part, outputs=tuple(names[name] for name in part.outputs))
+        return part
+
+    return replace(
+        rewrite(body, change),
+        inputs=tuple(names[name] for name in body.inputs),
+        outputs=tuple(names[name] for name in body.outputs),
+        asides=tuple(names[name] for name in body.asides),
+    )
+
+
+def _same_shapes(bodies: list[Body]) -> bool:
+    """Whether one comment is true of all instances."""
+    first = [statement.types for statement in bodies[0].statements]
+    return all([s.types for s in body.statements] == first for body in bodies[1:])

@@ -1,0 +1,293 @@
+"""One class to text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archc.targets.torch.code import (
+    NO_DEFAULT,
+    Body,
+    Invoke,
+    Name,
+    Sequential,
+    Statement,
+    TensorMember,
+    literals,
+    rewrite,
+    values_of,
+)
+from archc.targets.torch.expressions import Forward, member_access, value_text
+from archc.targets.torch.layout import (
+    WIDTH,
+    assignment,
+    literal_text,
+    returned,
+    signature,
+)
+from archc.targets.torch.members import Constructor
+from archc.targets.torch.naming import is_identifier, unique_name, usable_identifier
+from archc.targets.torch.parameters import Parameter
+from archc.targets.torch.signatures import TAKEN
+from archc.targets.torch.variables import Variables, name_variables
+from archc.types import TensorType, format_shape
+
+_INDENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCode:
+    """A class, complete but for its layout.
+
+    Attributes:
+        name: its name.
+        parameters: of the constructor.
+        body: the code.
+        doc: text for the docstring.
+        sizes: inputs that are sizes, not tensors.
+        shapes: whether all instances have the shapes that the body tells.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: Body
+    doc: str = ""
+    sizes: frozenset[str] = frozenset()
+    shapes: bool = False
+
+    def lines(self) -> list[str]:
+        """The text."""
+        return _Printer(self).lines()
+
+
+def docstring(text: str, indent: int) -> list[str]:
+    """A docstring; nothing in the text can end it or act on a terminal."""
+    paragraphs = [" ".join(p.split()) for p in text.split("\n\n")]
+    pad = " " * indent
+    width = WIDTH - indent
+    wrapped: list[str] = []
+    for paragraph in filter(None, map(_escaped, paragraphs)):
+        first = textwrap.wrap(
+            paragraph if wrapped else f'"""{paragraph}',
+            width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        wrapped += ["", *first] if wrapped else first
+    if not wrapped:
+        return []
+    if len(wrapped) == 1 and len(wrapped[0]) + 3 <= width:
+        return [f'{pad}{wrapped[0]}"""']
+    return [*(f"{pad}{line}".rstrip() for line in wrapped), f'{pad}"""']
+
+
+def _escaped(text: str) -> str:
+    """Text inside a docstring: quotes and backslashes cannot act, nor what does not print."""
+    safe = text.replace("\\", "\\\\").replace('"', '\\"' if '"""' in text else '"')
+    if safe.endswith('"') and not safe.endswith('\\"'):
+        safe = f'{safe[:-1]}\\"'
+    return "".join(
+        ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in safe
+    )
+
+
+class _Printer:
+    def __init__(self, code: ClassCode) -> None:
+        self.code = code
+        self.body = code.body
+        self.members = {member.name: member for member in self.body.members}
+        self.attributes: dict[str, str] = {}
+        self.guards: dict[str, str] = {}
+
+    def lines(self) -> list[str]:
+        """The class."""
+        self._find_attributes()
+        base = self.body.base
+        parent = "nn.Module" if base is None else "nn.Sequential"
+        if base is not None and not isinstance(base, Sequential):
+            parent = str(base.constructor)
+        head = [f"class {self.code.name}({parent}):", *docstring(self.code.doc, 4)]
+        buffers = [
+            f"    {member.name}: Tensor"
+            for member in self.body.members
+            if isinstance(member.code, TensorMember)
+            and member.code.buffer
+            and is_identifier(member.name)
+        ]
+        parts = [buffers] if buffers else []
+        constructor = self._constructor()
+        if constructor:
+            parts.append(constructor)
+        if self.body.outputs and not isinstance(base, Sequential):
+            parts.append(self._forward())
+        blank = [""] if len(head) > 1 else []
+        for part in parts:
+            head += [*blank, *part]
+            blank = [""]
+        return head
+
+    # -- attributes that the forward needs ------------------------------------------------
+
+    def _find_attributes(self) -> None:
+        for statement in self.body.statements:
+            for literal in literals(statement.expr):
+                if isinstance(literal.value, Name):
+                    self._attribute(literal.value.text, literal.role)
+            present = statement.present.value
+            if isinstance(present, Name):
+                self._guard(present.text, statement)
+
+    def _attribute(self, text: str, role: str) -> str:
+        if text not in self.attributes:
+            name = text if is_identifier(text) else usable_identifier(role)
+            taken = {*self.members, *TAKEN, *self.attributes.values()}
+            self.attributes[text] = unique_name(
+                name, {name.removeprefix("self.") for name in taken}
+            )
+            self.attributes[text] = f"self.{self.attributes[text]}"
+        return self.attributes[text]
+
+    def _guard(self, text: str, statement: Statement) -> None:
+        """What to ask at run time: whether an optional child is there, else a kept flag."""
+        for name in _called(statement):
+            member = self.members[name]
+            if isinstance(member.present.value, Name) and member.present.value.text == text:
+                self.guards[text] = f"{member_access(name, member.code)} is not None"
+                return
+        if text not in self.guards:
+            self.guards[text] = self._attribute(text, f"has_{statement.hint}")
+
+    # -- constructor ----------------------------------------------------------------------
+
+    def _constructor(self) -> list[str]:
+        made = Constructor()
+        made.base(self.body.base)
+        for text, attribute in self.attributes.items():
+            made.keep(attribute.removeprefix("self."), text)
+        for member in self.body.members:
+            made.member(member)
+        if not self.code.parameters and made.lines == ["        super().__init__()"]:
+            return []
+        parameters = ["self", *map(_parameter_text, self.code.parameters)]
+        return [*signature("__init__", parameters, "None", 4), *made.lines]
+
+    # -- forward --------------------------------------------------------------------------
+
+    def _forward(self) -> list[str]:
+        variables = name_variables(self.body)
+        parameters = ["self"]
+        for value, name in zip(self.body.inputs, variables.inputs, strict=True):
+            parameters.append(f"{name}: {'int' if value in self.code.sizes else 'Tensor'}")
+        lines = signature("forward", parameters, self._result_type(), 4)
+        if not self.body.keys:
+            lines += [f"{' ' * _INDENT}{name} = None" for name in self._aside_names(variables)]
+        count = len(self.body.statements)
+        last = self._returns_directly()
+        opened = ""
+        for i, statement in enumerate(self.body.statements[: count - last]):
+            lines += [f"{' ' * _INDENT}{a} = {b}" for a, b in variables.before.get(i, ())]
+            condition = self._condition(statement)
+            if condition and condition != opened:
+                lines.append(f"{' ' * _INDENT}if {condition}:")
+            opened = condition
+            lines += self._statement(i, statement, variables, _INDENT + 4 * bool(condition))
+        if last:
+            lines += [f"{' ' * _INDENT}{a} = {b}" for a, b in variables.before.get(count - 1, ())]
+            lines += self._commented(returned(self._text(count - 1, variables), _INDENT), count - 1)
+        else:
+            lines += self._return(variables)
+        return lines
+
+    def _aside_names(self, variables: Variables) -> list[str]:
+        pairs = zip(self.body.outputs, variables.results, strict=True)
+        return [name for value, name in pairs if value in self.body.asides]
+
+    def _condition(self, statement: Statement) -> str:
+        if statement.training:
+            return "self.training"
+        present = statement.present.value
+        return self.guards[present.text] if isinstance(present, Name) else ""
+
+    def _text(self, i: int, variables: Variables) -> str:
+        forward = Forward(self.members, variables.reads[i], self.attributes)
+        return forward.text(self.body.statements[i].expr)
+
+    def _statement(
+        self, i: int, statement: Statement, variables: Variables, indent: int
+    ) -> list[str]:
+        target = ", ".join(variables.writes[i])
+        return self._commented(assignment(target, self._text(i, variables), indent), i)
+
+    def _returns_directly(self) -> bool:
+        """Whether the last statement is the return."""
+        if not self.body.statements or self.body.keys or len(self.body.outputs) != 1:
+            return False
+        last = self.body.statements[-1]
+        plain = not last.training and not isinstance(last.present.value, Name)
+        return plain and last.outputs == self.body.outputs
+
+    def _return(self, variables: Variables) -> list[str]:
+        if not self.body.keys:
+            return returned(", ".join(variables.results), _INDENT)
+        rows = list(zip(self.body.keys, variables.results, self.body.outputs, strict=True))
+        main = [row for row in rows if row[2] not in self.body.asides]
+        lines = []
+        if len(main) < len(rows):
+            lines = [f"{' ' * _INDENT}if self.training:"]
+            lines += returned(_dictionary(rows), _INDENT + 4)
+        result = main[0][1] if len(main) == 1 else _dictionary(main)
+        return lines + returned(result, _INDENT)
+
+    def _result_type(self) -> str:
+        if self.body.keys:
+            single = len(self.body.outputs) == len(self.body.asides) + 1
+            return "Tensor | dict[str, Tensor]" if single else "dict[str, Tensor]"
+        types = ["Tensor | None" if o in self.body.asides else "Tensor" for o in self.body.outputs]
+        return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
+
+    # -- comments -------------------------------------------------------------------------
+
+    def _commented(self, lines: list[str], i: int) -> list[str]:
+        """The shape at the end of a line, where it changes and there is room."""
+        statement = self.body.statements[i]
+        if not self.code.shapes or len(lines) != 1 or len(statement.types) != 1:
+            return lines
+        if not self._changes(i):
+            return lines
+        line = f"{lines[0]}  # {format_shape(statement.types[0].shape)}"
+        return [line] if len(line) <= WIDTH else lines
+
+    def _changes(self, i: int) -> bool:
+        """Whether the shape is another than that of what the statement reads first."""
+        types: dict[str, TensorType | None] = dict(
+            zip(self.body.inputs, self.body.types, strict=True)
+        )
+        for statement in self.body.statements:
+            types.update(zip(statement.outputs, statement.types, strict=True))
+        statement = self.body.statements[i]
+        reads = values_of(statement.expr)
+        return not reads or types.get(reads[0]) != statement.types[0]
+
+
+def _dictionary(rows: list[tuple[str, str, str]]) -> str:
+    return f"{{{', '.join(f'{literal_text(key)}: {name}' for key, name, _ in rows)}}}"
+
+
+def _called(statement: Statement) -> Iterator[str]:
+    found: list[str] = []
+
+    def visit(part: object) -> object:
+        if isinstance(part, Invoke):
+            found.append(part.member[0])
+        return part
+
+    rewrite(statement.expr, visit)
+    return iter(found)
+
+
+def _parameter_text(parameter: Parameter) -> str:
+    text = f"{parameter.name}: {parameter.annotation}"
+    if parameter.default is NO_DEFAULT:
+        return text
+    return f"{text} = {value_text(parameter.default)}"

@@ -1,0 +1,65 @@
+"""Generated source as a module in memory: the very text, executed."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from archc.targets.torch.emit import TorchSource
+from archc.weights.source import WeightSource
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_module(source: TorchSource, weights: WeightSource | None = None) -> nn.Module:
+    """Execute generated source and make the network.
+
+    The text is registered with `linecache`, so that tracebacks, debuggers and `torch.compile`
+    see its lines.
+
+    Args:
+        source: what `emit_torch` returned, without errors.
+        weights: where the numbers come from; None leaves what the constructors draw.
+
+    Returns:
+        The network, in training mode as torch makes it.
+    """
+    import torch
+
+    network = getattr(_execute(source), source.class_name)
+    if weights is None:
+        return network()
+    # Nothing is drawn that would be overwritten: the constructors run without storage.
+    with torch.device("meta"):
+        module = network()
+    state = {ref.key: _tensor(weights.array(ref)) for ref in source.weights}
+    module.load_state_dict(state, strict=True, assign=True)
+    return module
+
+
+def _execute(source: TorchSource) -> ModuleType:
+    """The source as a Python module, made once for each text."""
+    digest = hashlib.sha256(source.text.encode()).hexdigest()[:16]
+    name = f"archc_generated_{digest}"
+    module = sys.modules.get(name)
+    if module is None:
+        module = ModuleType(name)
+        filename = f"<archc {source.class_name} {digest}>"
+        module.__file__ = filename
+        lines = source.text.splitlines(keepends=True)
+        linecache.cache[filename] = (len(source.text), None, lines, filename)
+        exec(compile(source.text, filename, "exec"), module.__dict__)
+        # Found by name, so that the network can be pickled and compiled.
+        sys.modules[name] = module
+    return module
+
+
+def _tensor(array: Any) -> Any:
+    """The array as a tensor that owns its numbers (a checkpoint's may be read-only)."""
+    import torch
+
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

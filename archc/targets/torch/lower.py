@@ -1,0 +1,111 @@
+"""One layer to code: the emitter that `Op.to_torch` calls, recording instead of printing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.graph import Node
+from archc.ops.activation import Activation
+from archc.ops.base import Default, Literalish, Operand, TorchCode, TorchModule
+from archc.targets.torch.code import (
+    NO_DEFAULT,
+    Apply,
+    Attribute,
+    Construct,
+    Expression,
+    Invoke,
+    Literal,
+    Name,
+    Sizes,
+    Var,
+)
+from archc.targets.torch.signatures import CHANNELS, POSITIONAL
+from archc.targets.torch.sizes import contains_symbol, runtime_sizes
+
+OWN = ("",)
+"""The member name of the layer itself, replaced when its place in a class is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The code of one node.
+
+    Attributes:
+        node: the layer.
+        module: the module it owns, or None.
+        expr: its result; values are named as in the graph, the layer's own module `OWN`, its
+            own tensors `(*OWN, name)`.
+    """
+
+    node: Node
+    module: Construct | None
+    expr: Expression
+
+
+def lower(node: Node) -> Lowered:
+    """Run the op's lowering and record what it writes."""
+    recorder = _Recorder(node)
+    operands = [Operand(value.name, value.type) for value in node.inputs]
+    expr = recorder.code(node.op.to_torch(recorder, *operands))
+    return Lowered(node, recorder.construct, expr)
+
+
+class _Recorder:
+    """A `TorchEmitter` that keeps code as data."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.construct: Construct | None = None
+
+    def module(
+        self, constructor: str, *args: Literalish, **kwargs: Literalish | Default
+    ) -> TorchModule:
+        assert self.construct is None, f"{self.node.op_name} makes a second module"
+        names = POSITIONAL.get(constructor, ())
+        roles = [names[i] if i < len(names) else f"arg{i}" for i in range(len(args))]
+        if self._is_activation(args, kwargs):
+            self.construct = Construct(Literal(Name(constructor), "activation", "class"))
+            return self._call
+        self.construct = Construct(
+            constructor,
+            tuple(_literal(value, role) for value, role in zip(args, roles, strict=True)),
+            tuple((name, _literal(value, name)) for name, value in kwargs.items()),
+        )
+        return self._call
+
+    def _is_activation(
+        self, args: tuple[Literalish, ...], kwargs: dict[str, Literalish | Default]
+    ) -> bool:
+        """Whether the class alone says it all, so that a block may take it as a parameter."""
+        plain = all(isinstance(v, Default) and v.value == v.default for v in kwargs.values())
+        return isinstance(self.node.op, Activation) and not args and plain
+
+    def _call(self, *operands: Operand | TorchCode) -> TorchCode:
+        return Invoke(OWN, tuple(self.code(operand) for operand in operands))
+
+    def expr(
+        self, template: str, *operands: Operand | TorchCode, **literals: Literalish
+    ) -> TorchCode:
+        read = tuple(self.code(operand) for operand in operands)
+        written = tuple((name, self._field(name, value)) for name, value in literals.items())
+        return Apply(template, read, written)
+
+    def _field(self, name: str, value: Literalish) -> Literal | Sizes:
+        if contains_symbol(value):
+            return runtime_sizes(value, name, self.node.inputs)
+        return _literal(value, name)
+
+    def weight(self, name: str) -> TorchCode:
+        return Attribute((*OWN, name))
+
+    def code(self, operand: Operand | TorchCode) -> Expression:
+        if isinstance(operand, Operand):
+            return Var(operand.name)
+        assert isinstance(operand, (Var, Invoke, Attribute, Apply)), "code of another emitter"
+        return operand
+
+
+def _literal(given: Literalish | Default, role: str) -> Literal:
+    value, default = given if isinstance(given, Default) else (given, NO_DEFAULT)
+    assert not contains_symbol(value), f"{role} of a module must be static"
+    return Literal(value, role, "channels" if role in CHANNELS else role, default)

@@ -1,0 +1,196 @@
+"""Children of a class to text: the lines of its constructor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.targets.torch.code import (
+    Construct,
+    Container,
+    Member,
+    MemberCode,
+    Name,
+    Sequential,
+    TensorMember,
+)
+from archc.targets.torch.expressions import (
+    arguments_text,
+    construct_text,
+    member_access,
+    store_of,
+    value_text,
+)
+from archc.targets.torch.fold import Entry, fold
+from archc.targets.torch.layout import WIDTH, assignment, expression, literal_text
+from archc.targets.torch.naming import is_identifier
+from archc.targets.torch.signatures import TAKEN
+from archc.types import DType
+
+_INDENT = 8
+
+
+@dataclass(slots=True)
+class Constructor:
+    """Collects the lines of an `__init__`, without its signature."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def base(self, code: Construct | Sequential | None) -> None:
+        """The call of the base class's constructor."""
+        if isinstance(code, Sequential):
+            given = ", ".join(self._arguments(code, "layers"))
+        else:
+            given = arguments_text(code) if code is not None else ""
+        self.lines += expression(f"super().__init__({given})", _INDENT)
+
+    def keep(self, attribute: str, text: str) -> None:
+        """Keep a parameter for the forward."""
+        self.lines += assignment(f"self.{attribute}", text, _INDENT)
+
+    def member(self, member: Member) -> None:
+        """Make one child."""
+        condition = _condition(member)
+        if isinstance(member.code, TensorMember):
+            self._tensor(member.name, member.code, condition)
+        elif condition is None:
+            self._set(member.name, self._text(member.code, f"{member.name}_layers"))
+        else:
+            self._optional(member, condition)
+
+    # -- modules --------------------------------------------------------------------------
+
+    def _set(self, name: str, text: str, indent: int = _INDENT) -> None:
+        """`self.name = text`, or what has the same effect for other names."""
+        if name in TAKEN:
+            self.lines += assignment(f"self._modules[{literal_text(name)}]", text, indent)
+        elif is_identifier(name):
+            self.lines += assignment(f"self.{name}", text, indent)
+        else:
+            self.lines += expression(f"self.add_module({literal_text(name)}, {text})", indent)
+
+    def _optional(self, member: Member, condition: str) -> None:
+        mark = len(self.lines)
+        text = self._text(member.code, f"{member.name}_layers")
+        built, self.lines = self.lines[mark:], self.lines[:mark]
+        line = f"{' ' * _INDENT}self.{member.name} = {text} if {condition} else None"
+        if not built and is_identifier(member.name) and len(line) <= WIDTH:
+            self.lines.append(line)
+            return
+        self._set(member.name, "None")
+        self.lines.append(f"{' ' * _INDENT}if {condition}:")
+        self.lines += [f"    {line}" for line in built]
+        self._set(member.name, text, _INDENT + 4)
+
+    def _text(self, code: MemberCode, layers: str) -> str:
+        match code:
+            case Construct():
+                return construct_text(code)
+            case Sequential():
+                return f"nn.Sequential({', '.join(self._arguments(code, layers))})"
+            case Container(items):
+                pairs = [f"{literal_text(m.name)}: {self._text(m.code, layers)}" for m in items]
+                return f"nn.ModuleDict({{{', '.join(pairs)}}})"
+        raise AssertionError("a tensor is no module")
+
+    def _arguments(self, code: Sequential, layers: str) -> list[str]:
+        """The arguments of `nn.Sequential`; optional children are collected in a list first."""
+        if not code.named and any(_condition(item) is not None for item in code.items):
+            self._collect(code.items, layers)
+            return [f"*{layers}"]
+        entries = [self._entry(item, f"{layers}_{item.name}") for item in code.items]
+        if not code.named:
+            return fold(entries)
+        names = [item.name for item in code.items]
+        pairs = fold(entries, names)
+        if len(pairs) == 1 and pairs[0].startswith("*["):
+            return [f"OrderedDict({pairs[0][2:-1]})"]
+        plain = len(pairs) == len(names) and all(map(is_identifier, names))
+        if plain and "self" not in names:
+            keywords = [f"{n}={entry.text}" for n, entry in zip(names, entries, strict=True)]
+            return [f"OrderedDict({', '.join(keywords)})"]
+        return [f"OrderedDict([{', '.join(pairs)}])"]
+
+    def _entry(self, item: Member, layers: str) -> Entry:
+        text = self._text(item.code, layers)
+        return Entry(text, item.code if isinstance(item.code, Construct) else None)
+
+    def _collect(self, items: Sequence[Member], layers: str) -> None:
+        pad = " " * _INDENT
+        started = False
+        for condition, run in _runs(items):
+            texts = fold([self._entry(item, f"{layers}_{item.name}") for item in run])
+            inner = _INDENT if condition is None else _INDENT + 4
+            if not started:
+                first = [] if condition is not None else texts
+                self.lines += assignment(
+                    f"{layers}: list[nn.Module]", f"[{', '.join(first)}]", _INDENT
+                )
+                started = True
+                if condition is None:
+                    continue
+            if condition is not None:
+                self.lines.append(f"{pad}if {condition}:")
+            if len(texts) == 1 and not texts[0].startswith("*"):
+                self.lines += expression(f"{layers}.append({texts[0]})", inner)
+            else:
+                self.lines += assignment(layers, f"[{', '.join(texts)}]", inner, "+=")
+
+    # -- tensors --------------------------------------------------------------------------
+
+    def _tensor(self, name: str, code: TensorMember, condition: str | None) -> None:
+        made = tensor_text(code)
+        value = made if code.buffer else f"nn.Parameter({made})"
+        if condition is not None:
+            value = f"{value} if {condition} else None"
+        quoted = literal_text(name)
+        if name in TAKEN:
+            self.lines += assignment(f"{store_of(code)}[{quoted}]", value, _INDENT)
+        elif code.buffer:
+            self.lines += expression(f"self.register_buffer({quoted}, {value})", _INDENT)
+        elif is_identifier(name):
+            self.lines += assignment(f"self.{name}", value, _INDENT)
+        else:
+            self.lines += expression(f"self.register_parameter({quoted}, {value})", _INDENT)
+        if code.init == "constant":
+            return
+        access = member_access(name, code)
+        given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
+        drawn = f"nn.init.{code.init}_({', '.join([access, *given])})"
+        if condition is not None:
+            self.lines.append(f"{' ' * _INDENT}if {access} is not None:")
+        self.lines += expression(drawn, _INDENT + 4 * (condition is not None))
+
+
+def tensor_text(code: TensorMember) -> str:
+    """The tensor that a parameter or buffer starts from."""
+    sizes = [value_text(size.value) for size in code.shape]
+    if code.dtype is not DType.FLOAT32:
+        sizes.append(f"dtype=torch.{code.dtype.value}")
+    if code.init != "constant":
+        return f"torch.empty({', '.join(sizes)})"
+    value = code.arguments[0].value
+    if value in (0.0, 1.0):
+        if not code.shape:
+            sizes.insert(0, "()")
+        return f"torch.{'ones' if value else 'zeros'}({', '.join(sizes)})"
+    shape = tuple(size.value for size in code.shape)
+    return f"torch.full({', '.join([value_text(shape), value_text(value), *sizes[len(shape) :]])})"
+
+
+def _condition(member: Member) -> str | None:
+    """The parameter that says whether the child is there, or None if it always is."""
+    value = member.present.value
+    return value.text if isinstance(value, Name) else None
+
+
+def _runs(items: Sequence[Member]) -> list[tuple[str | None, list[Member]]]:
+    """Neighbours of one condition together."""
+    runs: list[tuple[str | None, list[Member]]] = []
+    for item in items:
+        condition = _condition(item)
+        if runs and runs[-1][0] == condition:
+            runs[-1][1].append(item)
+        else:
+            runs.append((condition, [item]))
+    return runs

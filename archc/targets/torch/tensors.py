@@ -1,0 +1,36 @@
+"""Parameters and buffers that a class keeps itself."""
+
+from __future__ import annotations
+
+from archc.ops.base import Weight
+from archc.ops.initial import Constant, Normal, TruncatedNormal, Uniform
+from archc.targets.torch.code import NO_DEFAULT, Literal, TensorMember
+
+_DEFAULTS: dict[str, dict[str, float]] = {
+    "uniform": {"a": 0.0, "b": 1.0},
+    "normal": {"mean": 0.0, "std": 1.0},
+    "trunc_normal": {"mean": 0.0, "std": 1.0, "a": -2.0, "b": 2.0},
+    "constant": {},
+}
+"""What `torch.nn.init`'s functions take when an argument is left out."""
+
+
+def tensor_member(weight: Weight) -> TensorMember:
+    """The declaration of a weight."""
+    match weight.init:
+        case Uniform(low, high):
+            name, arguments = "uniform", {"a": low, "b": high}
+        case Normal(mean, std):
+            name, arguments = "normal", {"mean": mean, "std": std}
+        case TruncatedNormal(mean, std, low, high):
+            name, arguments = "trunc_normal", {"mean": mean, "std": std, "a": low, "b": high}
+        case Constant(value):
+            name, arguments = "constant", {"value": value}
+    defaults = _DEFAULTS[name]
+    return TensorMember(
+        tuple(Literal(size, "size", "channels") for size in weight.shape),
+        name,
+        tuple(Literal(v, r, r, defaults.get(r, NO_DEFAULT)) for r, v in arguments.items()),
+        weight.dtype,
+        weight.buffer,
+    )

@@ -1,0 +1,200 @@
+"""Names of the local variables of a forward.
+
+The main value stays in `x`. What has to be kept beside it gets a name of its own: `identity` for
+the value that a residual branch is added to, the layer's name for a branch of one layer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.targets.torch.code import Apply, Body, Invoke, Statement, Var, values_of
+from archc.targets.torch.naming import unique_name, usable_identifier
+
+MAIN = "x"
+_SUM = re.compile(r"\{0\}( \+ \{\d+\})+")
+_PRODUCT = re.compile(r"\{0\}( \* \{\d+\})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Names for the values of a forward.
+
+    Attributes:
+        inputs: names of the parameters.
+        reads: for each statement, value -> variable when it runs.
+        writes: for each statement, the variables it assigns.
+        before: statement index -> (new, old) assignments to make first.
+        results: variables that are returned.
+    """
+
+    inputs: tuple[str, ...]
+    reads: tuple[dict[str, str], ...]
+    writes: tuple[tuple[str, ...], ...]
+    before: dict[int, tuple[tuple[str, str], ...]]
+    results: tuple[str, ...]
+
+
+def name_variables(body: Body) -> Variables:
+    """Choose the names."""
+    return _Namer(body).run()
+
+
+@dataclass(slots=True)
+class _Namer:
+    body: Body
+    names: dict[str, str] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    readers: dict[str, list[int]] = field(default_factory=dict)
+    before: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def run(self) -> Variables:
+        statements = self.body.statements
+        for i, statement in enumerate(statements):
+            for value in dict.fromkeys(values_of(statement.expr)):
+                self.readers.setdefault(value, []).append(i)
+                self.last[value] = i
+        for value in self.body.outputs:
+            self.last[value] = len(statements)
+        inputs = self._name_inputs()
+        reads: list[dict[str, str]] = []
+        writes: list[tuple[str, ...]] = []
+        for i, statement in enumerate(statements):
+            held = self._step_aside(i, statement)
+            reads.append({**self.names, **held})
+            writes.append(self._results(i, statement, held))
+            self.names.update(zip(statement.outputs, writes[-1], strict=True))
+        results = tuple(self.names[value] for value in self.body.outputs)
+        before = {i: tuple(pairs) for i, pairs in self.before.items()}
+        return Variables(inputs, tuple(reads), tuple(writes), before, results)
+
+    def _name_inputs(self) -> tuple[str, ...]:
+        taken: set[str] = set()
+        for i, value in enumerate(self.body.inputs):
+            hint = self.body.hints[i] if i < len(self.body.hints) else ""
+            single = len(self.body.inputs) == 1
+            name = MAIN if single else unique_name(usable_identifier(hint, MAIN), taken)
+            taken.add(name)
+            self.names[value] = name
+        return tuple(self.names[value] for value in self.body.inputs)
+
+    # -- one statement --------------------------------------------------------------------
+
+    def _live(self, i: int) -> set[str]:
+        """Variables that hold something read after statement `i`."""
+        return {name for value, name in self.names.items() if self.last.get(value, -1) > i}
+
+    def _results(self, i: int, statement: Statement, held: dict[str, str]) -> tuple[str, ...]:
+        live = self._live(i)
+        if len(statement.outputs) > 1:
+            return self._several(statement, live)
+        output = statement.outputs[0]
+        if statement.bypass:
+            return (self._result_or_bypass(i, statement, live, held),)
+        if statement.training:
+            return (unique_name(usable_identifier(statement.hint, "aside"), live),)
+        if output not in self.last:
+            return ("_",)
+        return (self._one(i, output, values_of(statement.expr), live),)
+
+    def _several(self, statement: Statement, live: set[str]) -> tuple[str, ...]:
+        names: list[str] = []
+        for number, output in enumerate(statement.outputs, 1):
+            if output in self.last:
+                names.append(unique_name(f"x{number}", live | set(names)))
+            else:
+                names.append("_")
+        return tuple(names)
+
+    def _one(self, i: int, output: str, reads: Sequence[str], live: set[str]) -> str:
+        if MAIN not in live:
+            return MAIN
+        for value in reads:
+            if self.names[value] not in live:
+                return self.names[value]
+        return unique_name(self._branch_name(i, output), live)
+
+    def _result_or_bypass(
+        self, i: int, statement: Statement, live: set[str], held: dict[str, str]
+    ) -> str:
+        """The variable of the value that stands for the result when it is left out."""
+        name = held.get(statement.bypass, self.names[statement.bypass])
+        if name not in live:
+            return name
+        name = self._one(i, statement.outputs[0], values_of(statement.expr), live)
+        self.before.setdefault(i, []).append((name, self.names[statement.bypass]))
+        return name
+
+    # -- residual branches ----------------------------------------------------------------
+
+    def _step_aside(self, i: int, statement: Statement) -> dict[str, str]:
+        """Keep a value under the name `identity` before its branch takes its variable.
+
+        Returns:
+            The value's old variable, which still holds it for this one statement.
+        """
+        for value in dict.fromkeys(values_of(statement.expr)):
+            name = self.names[value]
+            if name == MAIN and self._is_added_back(i, value, statement):
+                self.names[value] = unique_name("identity", self._live(i - 1))
+                self.before.setdefault(i, []).append((self.names[value], name))
+                return {value: name}
+        return {}
+
+    def _is_added_back(self, i: int, value: str, statement: Statement) -> bool:
+        readers = self.readers.get(value, [])
+        if len(readers) != 2 or readers[0] != i or self.last[value] == len(self.body.statements):
+            return False
+        other = self.body.statements[readers[1]]
+        if _is(other, _SUM):
+            return self._flows_into(i, readers[1])
+        after = self.readers.get(other.outputs[0], []) if len(other.outputs) == 1 else []
+        return (
+            isinstance(other.expr, Invoke)
+            and len(after) == 1
+            and _is(self.body.statements[after[0]], _SUM)
+            and self._flows_into(i, after[0])
+        )
+
+    def _flows_into(self, i: int, join: int) -> bool:
+        """Whether what statement `i` starts arrives at `join` as one unbranched thread."""
+        while i < join:
+            outputs = self.body.statements[i].outputs
+            readers = self.readers.get(outputs[0], []) if len(outputs) == 1 else []
+            if len(readers) != 1:
+                return False
+            i = readers[0]
+        return i == join
+
+    # -- names of branches ----------------------------------------------------------------
+
+    def _branch_name(self, i: int, output: str) -> str:
+        """The name of a thread that statement `i` starts while `x` is still needed."""
+        first, length = self.body.statements[i], 1
+        value = output
+        while True:
+            readers = self.readers.get(value, [])
+            if len(readers) != 1:
+                break
+            follower = self.body.statements[readers[0]]
+            if len(set(values_of(follower.expr))) > 1 or len(follower.outputs) != 1:
+                return self._joined_name(first, value, follower, length)
+            value, length = follower.outputs[0], length + 1
+        return usable_identifier(first.hint, "out")
+
+    def _joined_name(self, first: Statement, value: str, join: Statement, length: int) -> str:
+        if length == 1 and not first.hint.isdigit() and isinstance(first.expr, Invoke):
+            return usable_identifier(first.hint, "out")
+        if _is(join, _PRODUCT):
+            return "scale"
+        if isinstance(join.expr, Apply) and join.expr.template.startswith("torch.cat"):
+            order = [o.value for o in join.expr.operands if isinstance(o, Var)]
+            return f"branch{order.index(value) + 1}" if len(order) > 2 else "new"
+        return "out" if _is(join, _SUM) else usable_identifier(first.hint, "out")
+
+
+def _is(statement: Statement, pattern: re.Pattern[str]) -> bool:
+    expr = statement.expr
+    return isinstance(expr, Apply) and pattern.fullmatch(expr.template) is not None
