@@ -10,10 +10,11 @@ from archc.diagnostics.source import Span
 
 
 class Severity(Enum):
-    """How bad it is: an error stops the build, a warning does not."""
+    """How bad it is: an error stops the build, a warning does not, a note is no complaint."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from archc.diagnostics.diagnostic import Diagnostic, Label
+from archc.diagnostics.diagnostic import Diagnostic, Label, Severity
 from archc.diagnostics.terminal import escape_terminal
 
 
@@ -91,7 +91,8 @@ def _command(diagnostic: Diagnostic) -> str:
     label = diagnostic.primary.text if diagnostic.primary else ""
     lines = [diagnostic.message, label, *(f"help: {text}" for text in diagnostic.help)]
     message = "%0A".join(_data(line) for line in lines if line)
-    return f"::{diagnostic.severity.value} {listed}::{message}"
+    command = "notice" if diagnostic.severity is Severity.NOTE else diagnostic.severity.value
+    return f"::{command} {listed}::{message}"
 
 
 def _data(text: str) -> str:

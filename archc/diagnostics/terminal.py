@@ -45,6 +45,7 @@ class Role(Enum):
     STRONG = "1"
     ERROR = "1;31"
     WARNING = "1;33"
+    NOTE = "1;36"
     SECONDARY = "1;34"
     GUTTER = "34"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archc.diagnostics.diagnostic import Diagnostic, Label
+from archc.diagnostics.diagnostic import Diagnostic, Label, Severity
 from archc.diagnostics.snippet import Marked, draw
 from archc.diagnostics.source import Source
 from archc.diagnostics.terminal import Painter, Role, escape_terminal
@@ -42,10 +42,10 @@ def render_concise(diagnostics: Iterable[Diagnostic], *, color: bool = False) ->
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """The closing line: `3 errors, 1 warning in 2 files`."""
     findings = list(diagnostics)
-    errors = sum(d.is_error for d in findings)
+    numbers = ((sum(d.severity is severity for d in findings), severity) for severity in Severity)
     counts = [
-        f"{number} {word}{'s' if number != 1 else ''}"
-        for number, word in ((errors, "error"), (len(findings) - errors, "warning"))
+        f"{number} {severity.value}{'s' if number != 1 else ''}"
+        for number, severity in numbers
         if number
     ]
     if not counts:
@@ -101,4 +101,10 @@ def _place(diagnostic: Diagnostic) -> str:
 
 
 def _role(diagnostic: Diagnostic) -> Role:
-    return Role.ERROR if diagnostic.is_error else Role.WARNING
+    match diagnostic.severity:
+        case Severity.ERROR:
+            return Role.ERROR
+        case Severity.WARNING:
+            return Role.WARNING
+        case Severity.NOTE:
+            return Role.NOTE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archc.diagnostics import Diagnostics, Label
+from archc.diagnostics import Diagnostic, Diagnostics, Label, Severity, Span
 from archc.elaborate.arguments import Evaluator
 from archc.elaborate.env import closest
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
+from archc.graph.preconditions import Demand, Preconditions
+from archc.ops.conditions import Condition
 from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Argument, Spec
 from archc.spec.tree import Mapping as MappingNode
@@ -16,6 +18,7 @@ from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Sequence as SequenceNode
 from archc.spec.words import block_words, spec_words
 from archc.types import Dim, Expr, format_dim, format_shape, provably_equal
+from archc.types.sizes import describe_sizes
 
 WILDCARD = "any"
 
@@ -202,20 +205,51 @@ def warn_unused_names(spec: Spec, sink: Diagnostics) -> None:
                 )
 
 
-def warn_conditions(graph: Graph, sink: Diagnostics) -> None:
-    """Say at each line what must hold of the symbolic sizes; the same demand is said once."""
-    seen: set[tuple[str, Dim, Dim]] = set()
-    for node in graph.nodes:
-        for condition in node.conditions:
-            key = (condition.relation, condition.left, condition.right)
-            if key in seen:
-                continue
-            seen.add(key)
-            span = node.attribute_spans.get(condition.at or "", node.span)
-            sink.warning(
-                "unproved",
-                f"`{node.op_name}` works only where {condition}",
-                span,
-                "depends on the size of the input",
-                help=["fix the size in `inputs`, or feed only sizes for which it holds"],
-            )
+def report_preconditions(found: Preconditions, sink: Diagnostics) -> None:
+    """Say at each line what must hold of the symbolic sizes.
+
+    What several layers demand is said at the one that demands most; what is implied by other
+    demands is not said at all.
+    """
+    for demand in found.demands:
+        if demand is not found.conflict:
+            _report_demand(demand, sink)
+    if found.conflict is not None:
+        demand = found.conflict
+        others = [d for d in found.demands if d.symbol == demand.symbol and d is not demand]
+        sink.error(
+            "no-size",
+            f"no size of {demand.symbol} fits: `{demand.node.op_name}` needs {demand.condition}",
+            _place(demand.node, demand.condition),
+            describe_sizes(demand.symbol, demand.sizes),
+            secondary=[
+                Label(_place(d.node, d.condition), describe_sizes(d.symbol, d.sizes))
+                for d in others
+            ],
+        )
+    for node, condition in found.unproved:
+        sink.warning(
+            "unproved",
+            f"`{node.op_name}` works only where {condition}, which could not be settled",
+            _place(node, condition),
+            "depends on the size of the input",
+            help=["fix the size in `inputs`, or feed only sizes for which it holds"],
+        )
+
+
+def _report_demand(demand: Demand, sink: Diagnostics) -> None:
+    sink.add(
+        Diagnostic(
+            "precondition",
+            f"`{demand.node.op_name}` needs {demand.condition}",
+            Label(
+                _place(demand.node, demand.condition),
+                describe_sizes(demand.symbol, demand.sizes),
+            ),
+            severity=Severity.NOTE,
+        )
+    )
+
+
+def _place(node: Node, condition: Condition) -> Span:
+    return node.attribute_spans.get(condition.at or "", node.span)

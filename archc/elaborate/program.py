@@ -12,7 +12,7 @@ from archc.elaborate.arguments import Evaluator, check_kind
 from archc.elaborate.builder import Builder, TooManyLayers
 from archc.elaborate.checks import (
     check_expectations,
-    warn_conditions,
+    report_preconditions,
     warn_unused_layers,
     warn_unused_names,
 )
@@ -20,6 +20,7 @@ from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
 from archc.graph import Graph, Value
+from archc.graph.preconditions import derive_preconditions
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Block, Input, Spec
@@ -222,6 +223,7 @@ class _Program:
         return self._finish(inputs, outputs)
 
     def _finish(self, inputs: Sequence[Value], outputs: Mapping[str, Value]) -> Graph | None:
+        found = derive_preconditions(self.builder.nodes)
         graph = Graph(
             name=self.choice.variant or self.spec.name,
             doc=self.spec.doc,
@@ -229,6 +231,7 @@ class _Program:
             nodes=tuple(self.builder.nodes),
             outputs=outputs,
             scopes=self.builder.scopes,
+            sizes={name: sizes for name, sizes in found.sizes.items() if not sizes.is_everything},
         )
         check_expectations(
             self.spec,
@@ -239,7 +242,7 @@ class _Program:
             self.sink,
         )
         warn_unused_layers(graph, self.sink)
-        warn_conditions(graph, self.sink)
+        report_preconditions(found, self.sink)
         return None if self.sink.has_errors else graph
 
     def _force_definitions(self) -> None:

@@ -9,6 +9,7 @@ from archc.diagnostics import Span
 from archc.ops.base import Op, Weight
 from archc.ops.conditions import Condition
 from archc.types import TensorType
+from archc.types.sizes import SizeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Graph:
         nodes: in dataflow order (every input of a node is made before it).
         outputs: output name -> value, in order.
         scopes: path -> scope, for every level of the tree above the nodes, root included.
+        sizes: symbol -> the sizes for which every layer works; symbols of which nothing is
+            demanded are left out.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
     scopes: Mapping[str, Scope]
+    sizes: Mapping[str, SizeSet] = field(default_factory=dict)
 
     def weights(self) -> Iterator[WeightRef]:
         """Every weight in node order (the order of the `state_dict` unless a target says else).

@@ -115,18 +115,53 @@ SHAPES = (
         good=spec("layers: [{add: , from: [input, input]}]"),
     ),
     entry(
-        "unproved",
-        "Whether the shapes agree depends on sizes that are not known",
+        "precondition",
+        "A layer works for some input sizes only",
         """
-        The sizes are symbolic and the demand holds for some inputs and fails for others. The
-        model is built, the demand is written into it as a precondition, and this line says so.
-        Padding, rounding up to a multiple, or a fixed input size removes the doubt.
+        The sizes are symbolic, and this layer needs something of them: that a size is even, a
+        multiple of 32, at least 63. It is a note, not a complaint: the model is built for the
+        sizes that fit, and `archc check` sums up which those are. A demand that follows from
+        another one is not listed. Padding (`pad_to`) or a fixed input size removes it.
         """,
         bad=spec(
             "layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]",
-            inputs="{x: [N, 3, H, W]}",
+            inputs="{x: [N, 3, H, 8]}",
         ),
         good=spec("layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]"),
+        severity=Severity.NOTE,
+    ),
+    entry(
+        "no-size",
+        "No input size fits all that the layers need",
+        """
+        Each layer alone works for some sizes, but no size suits all of them: one needs an even
+        height, say, and another an odd one. The places that contradict each other are shown.
+        """,
+        bad=spec(
+            """
+            layers:
+              a: {maxpool: 2}
+              even: {resize: , scale: 2}
+              sum: {add: , from: [x, even]}
+              odd: {conv: 3, kernel: 2, from: x}
+              half: {maxpool: 2}
+              double: {resize: , scale: 2}
+              both: {add: , from: [odd, double]}
+            """,
+            inputs="{x: [N, 3, H, 8]}",
+        ),
+        good=spec("layers: [{maxpool: 2}, {resize: , scale: 2}]", inputs="{x: [N, 3, H, 8]}"),
+    ),
+    entry(
+        "unproved",
+        "Whether a layer works could not be settled",
+        """
+        The demand mixes several symbolic sizes, or grows faster than they do, and it was neither
+        proved nor solved. The model is built, and nothing is claimed for this layer: it may fail
+        when it is run. A fixed size in `inputs` settles it.
+        """,
+        bad=spec("layers: [{add: , from: [a, b]}]", inputs="{a: [N, H], b: [N, W]}"),
+        good=spec("layers: [{add: , from: [a, b]}]", inputs="{a: [N, H], b: [N, H]}"),
         severity=Severity.WARNING,
     ),
 )

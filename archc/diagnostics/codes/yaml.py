@@ -44,8 +44,8 @@ YAML = (
         "yaml-feature",
         "A part of YAML that the language leaves out",
         """
-        Tags (`!!str`), directives, merge keys (`<<`), keys that are not words, several documents
-        in one file, and aliases that contain themselves or repeat very much are refused: they either
+        Tags (`!!str`), directives, merge keys (`<<`), keys that are not words, several documents in
+        one file, and aliases that contain themselves or repeat very much are refused: they either
         hide what a spec says or make a small file unfold to a huge one. Blocks, `let`, `defaults`
         and `for` do what merge keys and aliases are used for.
         """,

@@ -1,0 +1,127 @@
+"""What a network demands of its symbolic sizes: derived from the conditions of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import lcm
+
+from archc.graph.graph import Node
+from archc.ops.conditions import Condition
+from archc.types import symbols_of
+from archc.types.dims import dim_period
+from archc.types.sizes import ALL_SIZES, MAX_PERIOD, SizeSet, solve
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A condition of one layer on one symbol, solved.
+
+    Attributes:
+        node: the layer.
+        condition: as its shape rule stated it.
+        symbol: the one size it depends on.
+        sizes: for which of its values the condition holds.
+    """
+
+    node: Node
+    condition: Condition
+    symbol: str
+    sizes: SizeSet
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """All that a network demands of its symbolic sizes.
+
+    Attributes:
+        sizes: symbol -> the sizes for which every demand on it holds.
+        demands: demands that together imply all others, none of them implied by the rest.
+        conflict: a demand that leaves no size, if there is one.
+        unproved: conditions that were neither proved nor solved (several symbols, products).
+    """
+
+    sizes: Mapping[str, SizeSet]
+    demands: tuple[Demand, ...]
+    conflict: Demand | None
+    unproved: tuple[tuple[Node, Condition], ...]
+
+
+def derive_preconditions(
+    nodes: Sequence[Node], declared: Mapping[str, SizeSet] | None = None
+) -> Preconditions:
+    """Collect and solve the conditions of all layers.
+
+    Args:
+        nodes: layers in dataflow order.
+        declared: what the spec promises of a symbol; demands that follow from it are left out.
+    """
+    demands: list[Demand] = []
+    unproved: list[tuple[Node, Condition]] = []
+    for node, condition in _distinct(nodes):
+        demand = _solved(node, condition)
+        if demand is None:
+            unproved.append((node, condition))
+        else:
+            demands.append(demand)
+    promised = declared or {}
+    sizes: dict[str, SizeSet] = {}
+    conflict = None
+    for demand in demands:
+        before = sizes.get(demand.symbol, promised.get(demand.symbol, ALL_SIZES))
+        after = before & demand.sizes
+        if after.is_empty and conflict is None and not before.is_empty:
+            conflict = demand
+        sizes[demand.symbol] = after
+    return Preconditions(sizes, tuple(_minimal(demands, promised)), conflict, tuple(unproved))
+
+
+def _distinct(nodes: Sequence[Node]) -> Iterator[tuple[Node, Condition]]:
+    """Conditions with the first layer that states each."""
+    seen: set[tuple[object, ...]] = set()
+    for node in nodes:
+        for condition in node.conditions:
+            key = (condition.relation, condition.left, condition.right)
+            if key not in seen:
+                seen.add(key)
+                yield node, condition
+
+
+def _solved(node: Node, condition: Condition) -> Demand | None:
+    names = symbols_of(condition.left) | symbols_of(condition.right)
+    if len(names) != 1:
+        return None
+    (name,) = names
+    periods = [dim_period(dim, name) for dim in (condition.left, condition.right)]
+    if condition.relation == "divisible":
+        if not isinstance(condition.right, int):
+            return None
+        periods.append(dim_period(condition.left % condition.right, name))
+    known = [period for period in periods if period is not None]
+    if len(known) < len(periods) or lcm(*known) > MAX_PERIOD:
+        return None
+    sizes = solve(condition.relation, condition.left, condition.right, name, lcm(*known))
+    return None if sizes is None else Demand(node, condition, name, sizes)
+
+
+def _minimal(demands: Sequence[Demand], promised: Mapping[str, SizeSet]) -> Iterator[Demand]:
+    """Demands that are not implied by what is promised and by the others.
+
+    The strongest ones are kept: a demand is dropped when the demands kept so far (and those that
+    are still to be looked at) imply it, the weakest being looked at first.
+    """
+    kept = list(demands)
+    for demand in sorted(demands, key=lambda one: _strength(one.sizes)):
+        rest = promised.get(demand.symbol, ALL_SIZES)
+        for other in kept:
+            if other is not demand and other.symbol == demand.symbol:
+                rest = rest & other.sizes
+        if rest <= demand.sizes:
+            kept.remove(demand)
+    yield from kept
+
+
+def _strength(sizes: SizeSet) -> tuple[int, int]:
+    """How much a set leaves out, roughly: its period, then its smallest member."""
+    first = sizes.first(1)
+    return sizes.period // max(1, len(sizes.residues)), first[0] if first else 0
