@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostics, Label, Span
 from archc.elaborate.env import closest
@@ -93,6 +93,11 @@ class Builder:
         """Open a level of the layer tree."""
         self.scopes[path] = Scope(path, block, span, doc)
         return Level(path)
+
+    def keep_params(self, path: str, values: Mapping[str, object]) -> None:
+        """Tell what a block instance was given and defined, as far as it is numbers."""
+        numbers = {n: v for n, v in values.items() if isinstance(v, (bool, int, float))}
+        self.scopes[path] = replace(self.scopes[path], params=numbers)
 
     # -- references -----------------------------------------------------------------------
 

@@ -242,6 +242,8 @@ def _block(
     )
     level = elaborator.builder.scope(path, name, call.span, block.doc)
     result = elaborator.chain(block.chain, inputs[0], Place(inner, level, env, False))
+    known = [name for name in (*block.params, *block.lets) if name in env.values]
+    elaborator.builder.keep_params(path, {name: env.values[name] for name in known})
     elaborator.builder.flows[path] = result
     return result
 

@@ -89,12 +89,15 @@ class Scope:
         block: name of the block it is an instance of, or None for a section.
         span: where it is written.
         doc: the block's doc text.
+        params: numbers the block was given or defined (`let`), by name, in the spec's order;
+            targets that write code name things after them.
     """
 
     path: str
     block: str | None
     span: Span
     doc: str = ""
+    params: Mapping[str, int | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
