@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
@@ -10,6 +11,7 @@ from archc.ops.demands import channels_of, demand_float32, demand_floating, dema
 from archc.ops.fields import Flag, Number
 from archc.ops.forms import clip, per_channel
 from archc.ops.initial import Constant
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType
 
 
@@ -28,6 +30,10 @@ class Activation(Op):
         """[...] -> [...]."""
         demand_floating(x)
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Each position reads itself alone."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """The torch module."""
@@ -158,6 +164,10 @@ class Identity(Op):
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[...] -> [...]."""
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Each position reads itself alone."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Identity`."""

@@ -7,6 +7,7 @@ torch.nn.functional.adaptive_avg_pool2d.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
@@ -14,6 +15,7 @@ from archc.ops.conditions import ShapeContext
 from archc.ops.demands import demand_floating
 from archc.ops.fields import PositiveInts
 from archc.ops.forms import reduce, reshape
+from archc.ops.reach import UNTRACKED, WHOLE, Reach, Reaches
 from archc.ops.spatial import axis_names, one_or_tuple, per_axis, spatial_rank
 from archc.types import Dim, TensorType, format_dim, is_static, provably_equal
 
@@ -58,6 +60,15 @@ class AdaptivePool(Op):
             text = f"{format_dim(size)} -> {out}"
             lines.setdefault(text, f"{name} {text}")
         return tuple(lines.values())
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The bin of the position."""
+        x = inputs[0]
+        spatial = (
+            _bin(axis, size, count)
+            for axis, (size, count) in enumerate(zip(x.shape[2:], self._sizes(x), strict=True), 2)
+        )
+        return ((Reach((0,)), Reach((1,)), *spatial),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.AdaptiveAvgPool2d`."""
@@ -188,6 +199,17 @@ class AdaptiveMaxPool(AdaptivePool):
         return reduce(g, self.reduction, gathered, [axis + 1], keepdims=0, type=type)
 
 
+def _bin(axis: int, size: Dim, count: int) -> Reach:
+    """What bin `i` reads, which is `i*n//m` to `((i + 1)*n - 1)//m`: halves are rounded away."""
+    if count == 1:
+        return WHOLE
+    if not is_static(size):
+        wide = size // count
+        return Reach((axis,)) if provably_equal(wide, 1) else UNTRACKED
+    ratio, rest = Fraction(size, count), Fraction(count - 1, count)
+    return Reach((axis,), ratio, -rest, ratio - 1 + rest)
+
+
 def _with_axis(x: TensorType, axis: int, size: Dim) -> TensorType:
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :]))
 
@@ -207,6 +229,11 @@ class GlobalAvgPool(Op):
         spatial_rank("global_avgpool", x)
         demand_floating(x)
         return x.with_shape(x.shape[:2])
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions of the channel."""
+        spatial = (WHOLE,) * (inputs[0].rank - 2)
+        return ((Reach((0,)), Reach((1,)), *spatial),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.mean((2, 3))`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -11,6 +12,7 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import axis_of, comes_from_here
 from archc.ops.fields import Int, describe, whole
+from archc.ops.reach import WHOLE, Reach, Reaches
 from archc.types import TensorType, format_dim, format_shape
 
 
@@ -67,6 +69,11 @@ class Permute(Op):
             )
         return order
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position along the axes' new places."""
+        order = self._order(inputs[0])
+        return (tuple(Reach((order.index(axis),)) for axis in range(len(order))),)
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.permute(...)`."""
         return t.expr(f"{{0}}.permute({', '.join(map(str, self.dims))})", x)
@@ -93,6 +100,11 @@ class Transpose(Op):
         order = list(range(x.rank))
         order[first], order[second] = second, first
         return order
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position along the axes' new places."""
+        order = self._order(inputs[0])
+        return (tuple(Reach((order.index(axis),)) for axis in range(len(order))),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.transpose(a, b)`."""
@@ -132,6 +144,13 @@ class Squeeze(Op):
         )
         return x.with_shape((*x.shape[:axis], *x.shape[axis + 1 :]))
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position along the axes that stay."""
+        axis = axis_of(self.dim, inputs[0])
+        return (
+            tuple(WHOLE if i == axis else Reach((i - (i > axis),)) for i in range(inputs[0].rank)),
+        )
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.squeeze(dim)`."""
         return t.expr(f"{{0}}.squeeze({self.dim})", x)
@@ -155,6 +174,11 @@ class Unsqueeze(Op):
         """[a, b] -> [a, 1, b] for dim 1."""
         axis = axis_of(self.dim, x, extra=1)
         return x.with_shape((*x.shape[:axis], 1, *x.shape[axis:]))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position along the axes that were there."""
+        axis = axis_of(self.dim, inputs[0], extra=1)
+        return (tuple(Reach((i + (i >= axis),)) for i in range(inputs[0].rank)),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.unsqueeze(dim)`."""

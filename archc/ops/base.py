@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from archc.ops.conditions import ShapeContext
 from archc.ops.initial import Init
+from archc.ops.reach import Reaches, untracked
 from archc.types import Dim, DType, TensorType
 
 Literalish = int | float | bool | str | None | Dim | tuple[Any, ...]
@@ -184,6 +185,15 @@ class Cost:
 
     macs: Dim = 0
 
+    @property
+    def flops(self) -> Dim:
+        """Floating-point operations: two per MAC, a product and a sum.
+
+        Biases, norms, activations and pools count as nothing, as in torch.utils.flop_counter:
+        next to the products they are few, and what one of them costs depends on the hardware.
+        """
+        return 2 * self.macs
+
 
 class Op(BaseModel):
     """Base of all ops. Fields are the attributes a spec may write.
@@ -219,6 +229,13 @@ class Op(BaseModel):
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         """Work for one run."""
         return Cost()
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """What a position of the outputs reads of each input, axis by axis.
+
+        Unless an op declares it, nothing is claimed of receptive fields behind it.
+        """
+        return untracked(inputs)
 
     def explain(self, *args: Any, **kwargs: Any) -> tuple[str, ...]:
         """The worked arithmetic behind the output shape, one line per computed axis.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import channels_of, comes_from_here, demand_float32, demand_rank
 from archc.ops.fields import Flag, Number, PositiveNumber
 from archc.ops.forms import per_channel, standardise
 from archc.ops.initial import ONES, ZEROS
+from archc.ops.reach import Reaches, pointwise
 from archc.types import DType, TensorType, dim_product
 
 _MODULES = {2: "nn.BatchNorm1d", 3: "nn.BatchNorm1d", 4: "nn.BatchNorm2d", 5: "nn.BatchNorm3d"}
@@ -55,6 +58,13 @@ class BatchNorm(Op):
             Weight("num_batches_tracked", (), ZEROS, DType.INT64, buffer=True),
         )
         return (affine if self.affine else ()) + (statistics if self.track_running_stats else ())
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """In inference each position reads itself alone, with running statistics."""
+        if self.track_running_stats:
+            return pointwise(inputs, outputs[0])
+        others = [axis for axis in range(inputs[0].rank) if axis != 1]
+        return pointwise(inputs, outputs[0], others)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.BatchNorm1d`, `2d` or `3d`."""

@@ -18,7 +18,8 @@ from archc.ops.padding import (
     pad_node,
     padded_type,
 )
-from archc.ops.spatial import Window, demand_fit, one_or_tuple, per_axis, windows, worked
+from archc.ops.reach import Reaches
+from archc.ops.spatial import Window, demand_fit, one_or_tuple, per_axis, sliding, windows, worked
 from archc.types import TensorType, dim_product
 
 
@@ -112,6 +113,10 @@ class Conv(Op):
     def explain(self, x: TensorType) -> tuple[str, ...]:
         """`height (32 + 2*0 - 5)//1 + 1 = 28`."""
         return worked((w.name, w.formula, w.output) for w in self._windows(x))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """What lies under the window."""
+        return sliding(self._windows(inputs[0]))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Conv2d`, after `F.pad` where the two sides differ."""

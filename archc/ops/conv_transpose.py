@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
@@ -14,6 +15,7 @@ from archc.ops.fields import Flag, NonNegativeInts, PositiveInt, PositiveInts
 from archc.ops.forms import per_channel
 from archc.ops.initial import fan_in_uniform
 from archc.ops.padding import Padding, pad_code, pad_node, padded_type
+from archc.ops.reach import WHOLE, Reach, Reaches
 from archc.ops.spatial import Window, one_or_tuple, per_axis, windows, worked
 from archc.types import Dim, TensorType, dim_product, format_dim
 
@@ -118,6 +120,19 @@ class ConvTranspose(Op):
     def explain(self, x: TensorType) -> tuple[str, ...]:
         """`height (16 - 1)*2 - 2*1 + 3 + 1 = 32`."""
         return worked((s.window.name, s.formula, s.output) for s in self._spreads(x))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The windows of the convolution that it transposes that cover the position."""
+        spatial = (
+            Reach(
+                (axis,),
+                Fraction(1, w.stride),
+                Fraction(w.before - w.extent + 1, w.stride),
+                Fraction(w.before, w.stride),
+            )
+            for axis, (w, _) in enumerate(self._spreads(inputs[0]), 2)
+        )
+        return ((Reach((0,)), WHOLE, *spatial),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.ConvTranspose2d`; what one side crops more than the other is cropped after it."""

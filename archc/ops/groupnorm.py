@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import channels_of, comes_from_here, demand_float32, demand_rank
 from archc.ops.fields import Flag, PositiveInt, PositiveNumber
 from archc.ops.forms import per_channel, reshape
 from archc.ops.initial import ONES, ZEROS
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType, dim_product
 
 _INSTANCE_MODULES = {3: "nn.InstanceNorm1d", 4: "nn.InstanceNorm2d", 5: "nn.InstanceNorm3d"}
@@ -70,6 +73,10 @@ class GroupNorm(Op):
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
         """`weight` and `bias` [C]."""
         return _affine_weights("groupnorm", x) if self.affine else ()
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions of the sample: mean and variance are theirs."""
+        return pointwise(inputs, outputs[0], range(1, inputs[0].rank))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.GroupNorm`."""
@@ -137,6 +144,10 @@ class InstanceNorm(Op):
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
         """`weight` and `bias` [C], when affine."""
         return _affine_weights("instancenorm", x) if self.affine else ()
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions of the channel: mean and variance are theirs."""
+        return pointwise(inputs, outputs[0], range(2, inputs[0].rank))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.InstanceNorm1d`, `2d` or `3d`."""

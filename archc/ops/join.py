@@ -9,6 +9,7 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import axis_of, demand_rank
 from archc.ops.fields import Int
+from archc.ops.reach import UNTRACKED, Reach, Reaches, pointwise
 from archc.types import (
     Dim,
     DType,
@@ -108,6 +109,10 @@ class _Elementwise(Op):
 
     symbol: ClassVar[str]
     onnx_operator: ClassVar[str]
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position of every input; an axis of size 1 is repeated."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, *xs: Operand) -> TorchCode:
         """The operator written out, left to right."""
@@ -223,6 +228,13 @@ class Concat(Op):
         axis = axis_of(self.dim, xs[0])
         sizes = [x.shape[axis] for x in xs]
         return (f"axis {axis} {' + '.join(map(format_dim, sizes))} = {format_dim(_sum(sizes))}",)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position of every input; along `dim` it is one input's or another's."""
+        axis = axis_of(self.dim, inputs[0])
+        return tuple(
+            tuple(UNTRACKED if i == axis else Reach((i,)) for i in range(x.rank)) for x in inputs
+        )
 
     def to_torch(self, t: TorchEmitter, *xs: Operand) -> TorchCode:
         """`torch.cat`."""

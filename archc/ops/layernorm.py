@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
@@ -10,6 +11,7 @@ from archc.ops.demands import channels_of, demand_float32, demand_rank, demand_s
 from archc.ops.fields import Flag, PositiveInt, PositiveNumber
 from archc.ops.forms import divide_by_rms
 from archc.ops.initial import ONES, ZEROS
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType
 
 FLOAT32_EPSILON = 2.0**-23
@@ -46,6 +48,11 @@ class LayerNorm(Op):
             return ()
         weight = Weight("weight", size, ONES)
         return (weight, Weight("bias", size, ZEROS)) if self.bias else (weight,)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions along the normalised axes."""
+        rank = inputs[0].rank
+        return pointwise(inputs, outputs[0], range(rank - self.axes, rank))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.LayerNorm`."""
@@ -87,6 +94,10 @@ class LayerNorm2d(Op):
         size = (channels_of("layernorm2d", x),)
         return (Weight("weight", size, ONES), Weight("bias", size, ZEROS))
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All channels of one pixel."""
+        return pointwise(inputs, outputs[0], {1})
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.LayerNorm` between two permutations."""
         norm = t.module("nn.LayerNorm", x.type.shape[1], eps=Default(self.eps, 1e-5))
@@ -126,6 +137,11 @@ class RMSNorm(Op):
         """`weight`, shaped as the normalised axes."""
         size = _features("rmsnorm", x, self.axes)
         return (Weight("weight", size, ONES),) if self.affine else ()
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions along the normalised axes."""
+        rank = inputs[0].rank
+        return pointwise(inputs, outputs[0], range(rank - self.axes, rank))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.RMSNorm`."""

@@ -8,6 +8,7 @@ from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, T
 from archc.ops.conditions import Refusal, ShapeContext, static_size
 from archc.ops.fields import PositiveInt
 from archc.ops.initial import fan_in_uniform
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType, dim_product, format_dim, format_shape
 
 
@@ -57,6 +58,10 @@ class Linear(Op):
     def explain(self, x: TensorType) -> tuple[str, ...]:
         """The features are the ones asked for."""
         return (f"features {format_dim(x.shape[-1])} -> {self.out}",)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All features of one position."""
+        return pointwise(inputs, outputs[0], {inputs[0].rank - 1})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Linear`."""

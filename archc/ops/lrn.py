@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import ShapeContext
 from archc.ops.demands import demand_floating, demand_rank
 from archc.ops.fields import Number, PositiveInt
 from archc.ops.forms import reshape, scalar
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType, dim_product
 
 
@@ -29,6 +32,10 @@ class LRN(Op):
         demand_floating(x)
         demand_rank("lrn", x, 3)
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """A window of channels, counted as all; one position of the other axes."""
+        return pointwise(inputs, outputs[0], {1})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.LocalResponseNorm`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -20,6 +21,7 @@ from archc.ops.padding import (
     padding_item,
     pair,
 )
+from archc.ops.reach import Reach, Reaches, pointwise
 from archc.types import TensorType, ceil_div, format_dim, format_shape
 
 
@@ -147,6 +149,16 @@ class Pad(Op):
             if before + after
         )
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The position without what is added before it."""
+        x = inputs[0]
+        pairs = self._pairs(x)
+        first = x.rank - len(pairs)
+        moved = (
+            Reach((axis,), 1, -before, -before) for axis, (before, _) in enumerate(pairs, first)
+        )
+        return ((*(Reach((axis,)) for axis in range(first)), *moved),)
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`F.pad`."""
         pairs = self._pairs(x.type)
@@ -204,6 +216,10 @@ class PadTo(Op):
             for axis, (old, new) in enumerate(zip(x.shape, result.shape, strict=True))
             if old != new
         )
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The position itself: what is added stands behind."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`F.pad`, or nothing where the sizes are multiples already."""

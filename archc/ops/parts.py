@@ -12,7 +12,8 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext, static_size
 from archc.ops.demands import axis_of, comes_from_here
 from archc.ops.fields import Int, PositiveInt, describe, whole
-from archc.types import Dim, TensorType, ceil_div, format_dim, format_shape
+from archc.ops.reach import UNTRACKED, Reach, Reaches
+from archc.types import Dim, TensorType, ceil_div, format_dim, format_shape, is_static
 
 
 def _beyond(what: str, x: TensorType, axis: int, at: str) -> Refusal:
@@ -46,6 +47,15 @@ class Select(Op):
         least = self.index + 1 if self.index >= 0 else -self.index
         cx.at_least(x.shape[axis], least, _beyond(f"index {self.index}", x, axis, "index"))
         return x.with_shape((*x.shape[:axis], *x.shape[axis + 1 :]))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position along the axes that stay."""
+        axis = axis_of(self.dim, inputs[0])
+        return (
+            tuple(
+                UNTRACKED if i == axis else Reach((i - (i > axis),)) for i in range(inputs[0].rank)
+            ),
+        )
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x[:, index]`."""
@@ -103,6 +113,14 @@ class Slice(Op):
         rounded = "" if self.step == 1 else f" in steps of {self.step}"
         return (f"axis {axis} {format_dim(start)} to {format_dim(stop)}{rounded} = {length}",)
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The range's positions along `dim`, the same position along the others."""
+        x = inputs[0]
+        axis = axis_of(self.dim, x)
+        start, _ = self._range(x.shape[axis])
+        cut = Reach((axis,), self.step, start, start) if is_static(start) else UNTRACKED
+        return (tuple(cut if i == axis else Reach((i,)) for i in range(x.rank)),)
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x[:, start:stop:step]`."""
         literals = {"start": self.start, "stop": self.stop, "step": self.step}
@@ -153,6 +171,10 @@ def _parted(op: str, x: TensorType, axis: int) -> int:
     )
 
 
+def _shares_reach(x: TensorType, axis: int) -> Reaches:
+    return (tuple(UNTRACKED if i == axis else Reach((i,)) for i in range(x.rank)),)
+
+
 def _split(g: OnnxEmitter, x: Operand, axis: int, sizes: Sequence[int]) -> tuple[Operand, ...]:
     types = [_replaced(x.type, axis, size) for size in sizes]
     return g.split(x, axis=axis, sizes=sizes, types=types)
@@ -184,6 +206,10 @@ class Split(Op):
         )
         cx.equal(size, total, refusal)
         return tuple(_replaced(x, axis, share) for share in self.sizes)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position; along `dim` it depends on which of the outputs."""
+        return _shares_reach(inputs[0], axis_of(self.dim, inputs[0]))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.split([...], dim=dim)`."""
@@ -228,6 +254,10 @@ class Chunk(Op):
         axis = axis_of(self.dim, x)
         size = _parted("chunk", x, axis)
         return (f"axis {axis} {size} / {self.chunks} = {size // self.chunks}",)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The same position; along `dim` it depends on which of the outputs."""
+        return _shares_reach(inputs[0], axis_of(self.dim, inputs[0]))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.chunk(chunks, dim=dim)`."""

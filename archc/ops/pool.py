@@ -11,12 +11,14 @@ from archc.ops.demands import comes_from_here, demand_floating
 from archc.ops.fields import Flag, PositiveInts
 from archc.ops.forms import scalar
 from archc.ops.padding import Padding, pad_code, pad_node, padded_type
+from archc.ops.reach import Reaches
 from archc.ops.spatial import (
     OptionalPositiveInt,
     OptionalPositiveInts,
     Window,
     demand_fit,
     one_or_tuple,
+    sliding,
     windows,
     worked,
 )
@@ -105,6 +107,10 @@ class MaxPool(Op):
     def explain(self, x: TensorType) -> tuple[str, ...]:
         """`height (56 + 2*1 - 3)//2 + 1 = 28`."""
         return worked((w.name, w.formula, w.output) for w in self._windows(x))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """What lies under the window."""
+        return sliding(self._windows(inputs[0]))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.MaxPool2d`, after `F.pad` where the two sides differ."""
@@ -243,6 +249,10 @@ class AvgPool(Op):
     def explain(self, x: TensorType) -> tuple[str, ...]:
         """`height (8 + 2*1 - 3)//1 + 1 = 8`."""
         return worked((w.name, w.formula, w.output) for w in self._windows(x))
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """What lies under the window."""
+        return sliding(self._windows(inputs[0]))
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.AvgPool2d`, after `F.pad` where the two sides differ."""

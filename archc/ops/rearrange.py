@@ -15,6 +15,7 @@ from archc.ops.demands import comes_from_here
 from archc.ops.fields import PositiveInt
 from archc.ops.forms import reshape
 from archc.ops.pattern import Groups, Pattern, PatternError, parse_pattern
+from archc.ops.reach import WHOLE, Reach, Reaches, scattered
 from archc.types import Dim, TensorType, dim_product, format_dim, format_shape, is_static
 
 
@@ -135,6 +136,12 @@ class Rearrange(Op):
             if len(group) > 1
         )
 
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Whole axes that move keep their positions; parted and merged ones scatter them."""
+        pattern = self._expanded(inputs[0])
+        place = {name: (i, len(group)) for i, group in enumerate(pattern.right) for name in group}
+        return (tuple(_moved([place[name] for name in group]) for group in pattern.left),)
+
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """Parts with `unflatten`, reorders with `permute`, merges with `flatten`.
 
@@ -162,6 +169,15 @@ class Rearrange(Op):
         if moved == result:
             return g.op("Transpose", x, perm=order)
         return reshape(g, g.op("Transpose", x, type=moved, perm=order), result.shape)
+
+
+def _moved(places: Sequence[tuple[int, int]]) -> Reach:
+    """Where an axis goes: for each of its names the axis of the result and how many merge there."""
+    if not places:
+        return WHOLE
+    if len(places) == 1 and places[0][1] == 1:
+        return Reach((places[0][0],))
+    return scattered(*(axis for axis, _ in places))
 
 
 def _merge(groups: Groups, dims: Mapping[str, Dim]) -> tuple[Dim, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import ShapeContext
 from archc.ops.demands import demand_floating, demand_rank
 from archc.ops.fields import Probability
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType
 
 
@@ -23,6 +26,10 @@ class Dropout(Op):
         """[...] -> [...]."""
         demand_floating(x)
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Each position reads itself alone."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Dropout`, its probability always written."""
@@ -49,6 +56,10 @@ class DropPath(Op):
         demand_floating(x)
         demand_rank("drop_path", x, 1)
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Each position reads itself alone."""
+        return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`torch.feature_dropout`, which zeroes channels, with the batch as the channel axis.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -12,6 +13,7 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import axis_of, comes_from_here
 from archc.ops.fields import Int, describe, whole
 from archc.ops.forms import reshape
+from archc.ops.reach import Reach, Reaches, regrouped, scattered
 from archc.types import Dim, Expr, TensorType, dim_product, format_dim, format_shape
 
 
@@ -47,6 +49,18 @@ class Flatten(Op):
         start, end = self._axes(x)
         merged = x.shape[start : end + 1]
         return (f"{_product(merged)} = {format_dim(dim_product(merged))}",)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Axes before and behind the merged ones keep their positions."""
+        start, end = self._axes(inputs[0])
+        return (
+            tuple(
+                scattered(start)
+                if start <= i <= end and start != end
+                else Reach((i if i <= start else i - (end - start),))
+                for i in range(inputs[0].rank)
+            ),
+        )
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Flatten`."""
@@ -129,6 +143,10 @@ class Reshape(Op):
             at="shape",
             because=comes_from_here(x),
         )
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """Leading and trailing axes that stay keep their positions."""
+        return regrouped(inputs[0], outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.reshape(...)`, with -1 as written."""

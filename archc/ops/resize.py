@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -14,8 +15,18 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_floating
 from archc.ops.fields import Flag, describe, whole
 from archc.ops.nearest import gather_nearest, resize_agrees
+from archc.ops.reach import UNTRACKED, Reach, Reaches
 from archc.ops.spatial import axis_names, per_axis, spatial_rank, worked
-from archc.types import Dim, DType, Expr, TensorType, format_dim, format_shape
+from archc.types import (
+    Dim,
+    DType,
+    Expr,
+    TensorType,
+    format_dim,
+    format_shape,
+    is_static,
+    provably_equal,
+)
 
 MAX_DENOMINATOR = 1024
 """Scales are fractions with a power of two up to this one below the line."""
@@ -91,6 +102,27 @@ class _Axis(NamedTuple):
         size, (top, bottom) = format_dim(self.size), self.scale.as_integer_ratio()
         size = f"({size})" if " " in size else size
         return f"{size}*{top}" if bottom == 1 else f"({size}*{top})//{bottom}"
+
+    @property
+    def step(self) -> Fraction | None:
+        """Input positions per output position; None when it depends on symbolic sizes."""
+        if self.scale is not None:
+            return 1 / self.scale
+        if is_static(self.size) and is_static(self.out):
+            return Fraction(self.size, self.out)
+        more, less = self.out // self.size, self.size // self.out
+        if is_static(more) and more > 0 and provably_equal(more * self.size, self.out):
+            return Fraction(1, more)
+        if is_static(less) and less > 0 and provably_equal(less * self.out, self.size):
+            return Fraction(less)
+        return None
+
+    @property
+    def corner_step(self) -> Fraction | None:
+        """The same between the corners, which stay in their places."""
+        if not (is_static(self.size) and is_static(self.out)):
+            return None
+        return Fraction(self.size - 1, self.out - 1) if self.out > 1 else Fraction(0)
 
 
 class Resize(Op):
@@ -237,6 +269,29 @@ class Resize(Op):
         """`height (7*3)//2 = 10`."""
         axes = [axis for axis in self._axes(x, like) if axis.scale is not None]
         return worked((axis.name, axis.formula, axis.out) for axis in axes)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """The neighbours that are interpolated; of `like` no element is read."""
+        x = inputs[0]
+        axes = self._axes(x, inputs[1] if len(inputs) > 1 else None)
+        spatial = (self._neighbours(axis, i) for i, axis in enumerate(axes, 2))
+        own = (Reach((0,)), Reach((1,)), *spatial)
+        return (own,) if len(inputs) == 1 else (own, ())
+
+    def _neighbours(self, axis: _Axis, index: int) -> Reach:
+        """What a position of one axis reads, the edges left out of account."""
+        step = axis.corner_step if self.align_corners else axis.step
+        if step is None:
+            return UNTRACKED
+        if self.mode == "nearest":
+            rest = Fraction(step.denominator - 1, step.denominator)
+            return Reach((index,), step, -rest, 0)
+        first = Fraction(0) if self.align_corners else (step - 1) / 2
+        # Elements nearer than `width` count; positions are multiples of 1/grain.
+        width = 2 if self.mode == "bicubic" else 1
+        grain = math.lcm(step.denominator, first.denominator)
+        reach = width - Fraction(1, grain)
+        return Reach((index,), step, first - reach, first + reach)
 
     def to_torch(self, t: TorchEmitter, x: Operand, like: Operand | None = None) -> TorchCode:
         """`F.interpolate`."""

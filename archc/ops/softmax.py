@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import ShapeContext
 from archc.ops.demands import axis_of, demand_floating
 from archc.ops.fields import Int
+from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType
 
 
@@ -28,6 +30,10 @@ class Softmax(Op):
         demand_floating(x)
         axis_of(self.dim, x)
         return x
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """All positions along `dim`."""
+        return pointwise(inputs, outputs[0], {axis_of(self.dim, inputs[0])})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """The torch module; `dim` is always written, torch's default for it is deprecated."""

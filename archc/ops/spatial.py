@@ -16,6 +16,7 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_rank
 from archc.ops.fields import integers, whole
 from archc.ops.padding import pair
+from archc.ops.reach import WHOLE, Reach, Reaches
 from archc.types import Dim, TensorType, format_dim, format_shape
 
 T = TypeVar("T")
@@ -169,6 +170,15 @@ class Window:
             extent = f"({self.dilation}*({self.kernel} - 1) + 1)"
         room = f"({size} + {padding} - {extent})"
         return f"ceil({room}/{self.stride}) + 1" if self.ceil else f"{room}//{self.stride} + 1"
+
+
+def sliding(slides: Sequence[Window]) -> Reaches:
+    """What the windows read: of the channels all, along the other axes their extent."""
+    spatial = (
+        Reach((axis,), w.stride, -w.before, w.extent - 1 - w.before)
+        for axis, w in enumerate(slides, 2)
+    )
+    return ((Reach((0,)), WHOLE, *spatial),)
 
 
 def windows(
