@@ -1,0 +1,311 @@
+"""Output files are complete or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from archc import output
+from archc.output import OutputError, OutputFile, OutputSet, atomic_file
+
+ROOT = Path(__file__).parents[2]
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
+
+
+def refusal(path: Path, **options: list[Path]) -> tuple[str, str, tuple[str, ...]]:
+    with pytest.raises(OutputError) as caught, atomic_file(path, **options) as file:
+        file.write(b"new")
+    found = caught.value.diagnostic
+    assert found.is_error
+    assert found.path == str(path)
+    return found.code, found.message, found.help
+
+
+# -- what is written --------------------------------------------------------------------------
+
+
+def test_content_arrives_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    pieces = [b"a" * 10, bytes(3 << 20), b"", b"b" * (1 << 20), memoryview(b"cd" * 5)]
+    with atomic_file(path) as file:
+        for piece in pieces:
+            file.write(piece)
+            assert not path.exists()
+        assert file.size == sum(len(piece) for piece in pieces)
+    assert path.read_bytes() == b"".join(pieces)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_array_is_written_as_its_bytes(tmp_path: Path) -> None:
+    array = np.arange(6, dtype="<f4").reshape(2, 3)
+    with atomic_file(tmp_path / "out") as file:
+        assert file.write(array.data) == 24
+    assert (tmp_path / "out").read_bytes() == array.tobytes()
+
+
+def test_libraries_can_write_into_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.npz"
+    with atomic_file(path) as file:
+        np.savez(file, a=np.arange(5), b=np.ones((2, 3)))
+    with np.load(path) as loaded:
+        np.testing.assert_array_equal(loaded["a"], np.arange(5))
+        np.testing.assert_array_equal(loaded["b"], np.ones((2, 3)))
+
+
+@posix
+def test_the_mode_of_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    for mask in (0o022, 0o077, 0o002):
+        old = os.umask(mask)
+        try:
+            with atomic_file(tmp_path / f"out{mask}") as file:
+                file.write(b"x")
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((tmp_path / f"out{mask}").stat().st_mode) == 0o666 & ~mask
+
+
+@posix
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+    path.chmod(0o640)
+    with atomic_file(path) as file:
+        file.write(b"new")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o640)
+
+
+@posix
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "out", tmp_path / "link"
+    link.symlink_to(target)
+    for text in (b"new", b"newer"):  # at first it points to nothing
+        with atomic_file(link) as file:
+            file.write(text)
+        assert link.is_symlink()
+        assert target.read_bytes() == text
+
+
+def test_a_long_name_leaves_room_for_what_is_temporary(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    with atomic_file(path) as file:
+        file.write(b"x")
+    assert path.read_bytes() == b"x"
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "out"
+    code, message, help = refusal(path)
+    assert code == "unwritable-output"
+    assert message == f"cannot write `{path}`: the folder `{path.parent}` does not exist"
+    assert help == (f"mkdir -p {path.parent}",)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    code, message, _ = refusal(tmp_path / "file" / "out")
+    assert code == "unwritable-output"
+    assert "is a file, not a folder" in message
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    code, message, _ = refusal(tmp_path)
+    assert code == "unwritable-output"
+    assert message.endswith("it is a folder")
+
+
+@posix
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device(device: str) -> None:
+    if not Path(device).exists():
+        pytest.skip(f"no {device} here")
+    code, message, _ = refusal(Path(device))
+    assert code == "unwritable-output"
+    assert "device" in message
+    assert stat.S_ISCHR(Path(device).stat().st_mode)
+
+
+@posix
+def test_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe")[0] == "unwritable-output"
+
+
+def test_an_input_under_any_name(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("spec")
+    (tmp_path / "other").hardlink_to(spec)
+    (tmp_path / "link").symlink_to(spec)
+    for name in ("spec.yaml", "other", "link", "./spec.yaml"):
+        code, message, _ = refusal(tmp_path / name, inputs=[spec, tmp_path / "missing"])
+        assert code == "overwrites-input"
+        assert "would be overwritten" in message
+    assert spec.read_text() == "spec"
+
+
+def test_a_side_file_that_is_an_input(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("w")
+    with pytest.raises(OutputError), OutputSet(tmp_path / "out", inputs=[weights]) as out:
+        out.side(tmp_path / "data").path = weights
+    assert list(tmp_path.iterdir()) == [weights]
+    assert weights.read_text() == "w"
+
+
+def test_a_file_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").write_text("old")
+    monkeypatch.setattr(output.os, "access", lambda *_: False)  # to root it never is
+    assert refusal(tmp_path / "out")[1].endswith("it is read-only")
+    assert (tmp_path / "out").read_text() == "old"
+
+
+@posix
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert refusal(tmp_path / "a")[0] == "unwritable-output"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, "no space left on device"),
+        (errno.EROFS, "read-only file system"),
+        (errno.EACCES, "permission denied"),
+        (errno.EIO, "input/output error"),
+    ],
+)
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_what_the_system_refuses_is_a_diagnostic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, reason: str
+) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(output.os, call, fail)
+    code, message, help = refusal(path)
+    monkeypatch.undo()
+    assert (code, message) == ("unwritable-output", f"cannot write `{path}`: {reason}")
+    assert bool(help) == (number != errno.EIO)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+# -- failures on the way ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(1)])
+def test_a_failure_in_the_body_discards_everything(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+    with pytest.raises(type(error)), OutputSet(path) as out:
+        out.side(tmp_path / "data").write(b"data")
+        out.main.write(bytes(2 << 20))
+        raise error
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+@posix
+def test_ctrl_c_in_a_process_leaves_nothing(tmp_path: Path) -> None:
+    code = """
+import sys, time
+from archc.output import atomic_file
+with atomic_file(sys.argv[1]) as file:
+    file.write(bytes(1 << 21))
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) != 0
+    process.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sides_appear_before_the_main_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    move = OutputFile.move
+
+    def watched(file: OutputFile) -> None:
+        order.append(file.path.name)
+        move(file)
+
+    monkeypatch.setattr(OutputFile, "move", watched)
+    with OutputSet(tmp_path / "main") as out:
+        out.main.write(b"refers to one and two")
+        one = out.side(tmp_path / "x")
+        out.side(tmp_path / "two").write(b"2")
+        one.write(b"1")
+        one.path = tmp_path / "one"
+    assert order == ["one", "two", "main"]
+    assert out.paths == (tmp_path / "main", tmp_path / "one", tmp_path / "two")
+    assert {path.name for path in tmp_path.iterdir()} == {"main", "one", "two"}
+
+
+@pytest.mark.parametrize("failing", ["new", "kept", "main"])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "no"), KeyboardInterrupt()])
+def test_a_failure_while_moving_puts_back_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+) -> None:
+    (tmp_path / "kept").write_text("old kept")
+    (tmp_path / "main").write_text("old main")
+    replace = Path.replace
+
+    def watched(source: Path, target: Path) -> Path:
+        if target.name == failing and source.read_bytes().startswith(b"fresh"):
+            raise error
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    expected = OutputError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected), OutputSet(tmp_path / "main") as out:
+        out.main.write(b"fresh main")
+        out.side(tmp_path / "new").write(b"fresh new")
+        out.side(tmp_path / "kept").write(b"fresh kept")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"kept": "old kept", "main": "old main"}
+
+
+def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"0" * 1000)
+    code = """
+import sys
+from archc.output import atomic_file
+for number in range(1, 40):
+    with atomic_file(sys.argv[1]) as file:
+        for _ in range(1000):
+            file.write(b"%d" % (number % 10))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        content = path.read_bytes()
+        assert len(content) == 1000
+        assert len(set(content)) == 1
+    assert process.wait(1) == 0
+    assert path.read_bytes() == b"9" * 1000
