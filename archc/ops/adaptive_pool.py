@@ -15,7 +15,7 @@ from archc.ops.conditions import ShapeContext
 from archc.ops.demands import demand_floating
 from archc.ops.fields import PositiveInts
 from archc.ops.forms import reduce, reshape
-from archc.ops.reach import UNTRACKED, WHOLE, Reach, Reaches
+from archc.ops.reach import WHOLE, Reach, Reaches, scattered
 from archc.ops.spatial import axis_names, one_or_tuple, per_axis, spatial_rank
 from archc.types import Dim, TensorType, format_dim, is_static, provably_equal
 
@@ -200,13 +200,14 @@ class AdaptiveMaxPool(AdaptivePool):
 
 
 def _bin(axis: int, size: Dim, count: int) -> Reach:
-    """What bin `i` reads, which is `i*n//m` to `((i + 1)*n - 1)//m`: halves are rounded away."""
+    """What bin `i` of `m` reads: from `i*n//m` to `((i + 1)*n - 1)//m`."""
     if count == 1:
         return WHOLE
     if not is_static(size):
-        wide = size // count
-        return Reach((axis,)) if provably_equal(wide, 1) else UNTRACKED
-    ratio, rest = Fraction(size, count), Fraction(count - 1, count)
+        return scattered(axis)
+    ratio = Fraction(size, count)
+    # Whole numbers from i*ratio - rest on start where the bin starts, and they end likewise.
+    rest = Fraction(ratio.denominator - 1, ratio.denominator)
     return Reach((axis,), ratio, -rest, ratio - 1 + rest)
 
 
