@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compile import Checked, check_file
 from archc.diagnostics import SpecError
-from archc.graph import Graph
 
 if TYPE_CHECKING:
     import torch
 
     from archc.artifacts import Target
+    from archc.graph import Graph
     from archc.parity import Report
     from archc.weights import WeightSource
 
@@ -28,12 +28,15 @@ def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Ch
     Args:
         spec: path of the spec.
         variant: which variant.
-        params: params of the spec to override (`num_classes=10`).
+        params: params of the spec to override (`num_classes=10`): numbers, booleans, text, lists.
 
     Returns:
         The typed graph, or None in its place when there are errors, and all diagnostics.
+
+    Raises:
+        TypeError: a param's value is something that a spec cannot hold.
     """
-    overrides = {name: json.dumps(value) for name, value in params.items()}
+    overrides = {name: _text(name, value) for name, value in params.items()}
     return check_file(os.fspath(spec), variant, overrides)
 
 
@@ -60,11 +63,13 @@ def load(
         SpecError: the spec or the weights have errors.
         ModuleNotFoundError: torch is not installed.
     """
+    _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    graph = _graph(spec, variant, params)
+    graph = _checked(spec, variant, params).graph
+    assert graph is not None
     source = emit_torch(graph)
-    if source.diagnostics:
+    if any(finding.is_error for finding in source.diagnostics):
         raise SpecError(source.diagnostics)
     return load_module(source, _weights(weights, graph, seed))
 
@@ -99,10 +104,15 @@ def build(
 
     Raises:
         SpecError: the spec, the weights or the output have errors; nothing was written.
+        ValueError: there is no such target.
     """
-    from archc.artifacts import build_graph, default_output
+    from archc.artifacts import SUFFIXES, build_graph, default_output
 
-    graph = _graph(spec, variant, params)
+    if to not in SUFFIXES:
+        raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
+    checked = _checked(spec, variant, params)
+    graph = checked.graph
+    assert graph is not None
     written = build_graph(
         graph,
         to,
@@ -110,9 +120,9 @@ def build(
         _weights(weights, graph, seed),
         opset=opset,
         external_data=external_data,
-        spec=Path(spec),
+        inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
     )
-    if written.diagnostics:
+    if not written.files:
         raise SpecError(written.diagnostics)
     return written.files
 
@@ -121,7 +131,8 @@ def verify(
     spec: SpecPath,
     *,
     variant: str | None = None,
-    batches: Sequence[int] = (1, 2, 3),
+    batches: Sequence[int] | None = None,
+    sizes: Mapping[str, int] | None = None,
     opset: int = 20,
     seed: int = 0,
     **params: object,
@@ -131,29 +142,43 @@ def verify(
     Args:
         spec: path of the spec.
         variant: which variant.
-        batches: batch sizes to try.
+        batches: batch sizes to try; 1, 2 and 3 by default.
+        sizes: values of symbolic dims; by default some that the network can take.
         opset: ONNX operator set.
         seed: of weights and inputs.
         params: params of the spec to override.
 
+    Returns:
+        All comparisons; `report.ok` says whether they pass.
+
     Raises:
-        SpecError: the spec has errors.
+        SpecError: the spec has errors, or cannot be run at these sizes.
         ModuleNotFoundError: torch is not installed.
     """
+    _need_torch("archc.verify")
     from archc.parity import verify_graph
 
-    graph = _graph(spec, variant, params)
-    report = verify_graph(graph, batches=batches, opset=opset, seed=seed)
+    graph = _checked(spec, variant, params).graph
+    assert graph is not None
+    report = verify_graph(graph, batches=batches, sizes=sizes, opset=opset, seed=seed)
     if report.diagnostics:
         raise SpecError(report.diagnostics)
     return report
 
 
-def _graph(spec: SpecPath, variant: str | None, params: dict[str, Any]) -> Graph:
+def _checked(spec: SpecPath, variant: str | None, params: dict[str, Any]) -> Checked:
     checked = check(spec, variant=variant, **params)
-    if not checked.ok or checked.graph is None:
+    if not checked.ok:
         raise SpecError(checked.diagnostics)
-    return checked.graph
+    return checked
+
+
+def _text(name: str, value: object) -> str:
+    """A param's value as a spec would write it."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"param {name!r}: a spec cannot hold {value!r}") from error
 
 
 def _weights(path: SpecPath | None, graph: Graph, seed: int) -> WeightSource:
@@ -162,6 +187,16 @@ def _weights(path: SpecPath | None, graph: Graph, seed: int) -> WeightSource:
     if path is None:
         return DrawnWeights(seed)
     source, problems = load_weights(os.fspath(path), graph)
-    if source is None or problems:
+    if source is None:
         raise SpecError(problems)
     return source
+
+
+def _need_torch(what: str) -> None:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = f"{what} needs PyTorch: pip install 'archc[torch]'"
+        raise ModuleNotFoundError(message, name="torch") from error

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from archc.diagnostics import Diagnostic
 from archc.graph import Graph
+from archc.graph.graph import WeightRef
 from archc.output import OutputError, OutputSet
 from archc.weights import WeightSource
+
+if TYPE_CHECKING:
+    from archc.weights.source import Array
 
 Target = Literal["onnx", "torch"]
 SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "torch": ".py"}
 
 Progress = Callable[[int, int], None]
-"""Called with bytes written so far and in all."""
+"""Called with bytes of weights written so far and in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,8 @@ class Written:
     """What a build left on disk.
 
     Attributes:
-        files: paths, the main file first.
-        diagnostics: errors; when there are any, nothing was written.
+        files: paths, the main file first; none when nothing was written.
+        diagnostics: what was found.
     """
 
     files: tuple[Path, ...]
@@ -33,8 +38,12 @@ class Written:
 
 
 def default_output(graph: Graph, target: Target) -> Path:
-    """The file a build writes when none is named: the model's name in the working folder."""
-    return Path(graph.name + SUFFIXES[target])
+    """The file a build writes when none is named: the model's name in the working folder.
+
+    PyTorch source is given a name that Python can import.
+    """
+    name = re.sub(r"\W", "_", graph.name) if target == "torch" else graph.name
+    return Path(name + SUFFIXES[target])
 
 
 def build_graph(
@@ -45,10 +54,10 @@ def build_graph(
     *,
     opset: int = 20,
     external_data: bool | None = None,
-    spec: Path | None = None,
+    inputs: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Written:
-    """Write a graph.
+    """Write a graph; all files appear, or none.
 
     Args:
         graph: the network.
@@ -57,52 +66,69 @@ def build_graph(
         weights: where the numbers come from.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
-        spec: the spec's file, which is never written over.
+        inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
         progress: told of bytes written.
     """
-    if target == "onnx":
-        return _onnx(graph, output, weights, opset, external_data, spec, progress)
-    return _torch(graph, output, weights, spec)
-
-
-def _onnx(
-    graph: Graph,
-    output: Path,
-    weights: WeightSource,
-    opset: int,
-    external_data: bool | None,
-    spec: Path | None,
-    progress: Progress | None,
-) -> Written:
+    suffix = SUFFIXES[target]
+    if output.suffix != suffix:
+        message = f"`{output}` is no name for {'ONNX' if target == 'onnx' else 'PyTorch source'}"
+        help_ = f"choose a name that ends in {suffix}"
+        finding = Diagnostic("unwritable-output", message, help=(help_,), path=str(output))
+        return Written((), (finding,))
+    if target == "torch":
+        return _torch(graph, output, weights, inputs, progress)
     from archc.targets.onnx import write_onnx
 
-    try:
-        result = write_onnx(
-            graph,
-            weights,
-            output,
-            opset=opset,
-            external=external_data,
-            inputs=[] if spec is None else [spec],
-            progress=progress,
-        )
-    except OutputError as error:
-        return Written((), (error.diagnostic,))
+    result = write_onnx(
+        graph,
+        weights,
+        output,
+        opset=opset,
+        external=external_data,
+        inputs=inputs,
+        progress=progress,
+    )
     return Written(result.files, result.diagnostics)
 
 
-def _torch(graph: Graph, output: Path, weights: WeightSource, spec: Path | None) -> Written:
+def _torch(
+    graph: Graph,
+    output: Path,
+    weights: WeightSource,
+    inputs: Sequence[Path],
+    progress: Progress | None,
+) -> Written:
     from archc.targets.torch import emit_torch
     from archc.weights import write_safetensors
 
     source = emit_torch(graph)
-    if source.diagnostics:
+    if any(finding.is_error for finding in source.diagnostics):
         return Written((), source.diagnostics)
-    numbers = output.with_suffix(".safetensors")
+    counted = _Counted(weights, graph, progress)
     try:
-        with OutputSet(output, inputs=[] if spec is None else [spec]) as files:
-            write_safetensors(graph, weights, files.side(numbers))
+        with OutputSet(output, inputs=inputs) as files:
+            write_safetensors(graph, counted, files.side(output.with_suffix(".safetensors")))
             files.main.write(source.text.encode())
     except OutputError as error:
-        return Written((), (error.diagnostic,))
-    return Written((output, numbers))
+        return Written((), (*source.diagnostics, error.diagnostic))
+    return Written(files.paths, source.diagnostics)
+
+
+class _Counted:
+    """Weights that tell how many bytes of them were read."""
+
+    def __init__(self, weights: WeightSource, graph: Graph, progress: Progress | None) -> None:
+        self._weights = weights
+        self._progress = progress
+        self._total = sum(ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights())
+        self._done = 0
+
+    def array(self, ref: WeightRef) -> Array:
+        return self._weights.array(ref)
+
+    def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
+        for chunk in self._weights.chunks(ref):
+            yield chunk
+            self._done += chunk.nbytes
+            if self._progress is not None:
+                self._progress(self._done, self._total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Diagnostics, Source
@@ -27,12 +27,14 @@ class Checked:
         spec: the file, read; None when it is no spec.
         graph: the typed graph; None when there are errors.
         diagnostics: every finding, in reading order.
+        files: every file that was read: the spec, unless it is no file, and what it imports.
     """
 
     source: Source | None
     spec: Spec | None
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...] = field(default=())
+    files: tuple[Path, ...] = field(default=())
 
     @property
     def ok(self) -> bool:
@@ -53,8 +55,10 @@ def check_file(
     source, findings = read_source(path)
     if source is None:
         return Checked(None, None, None, tuple(findings))
-    folder = Path.cwd() if path == "-" else Path(path).parent
-    return check_source(source, folder, variant, overrides, findings)
+    if path == "-":
+        return check_source(source, Path.cwd(), variant, overrides, findings)
+    checked = check_source(source, Path(path).parent, variant, overrides, findings)
+    return replace(checked, files=(Path(path), *checked.files))
 
 
 def check_source(
@@ -76,11 +80,16 @@ def check_source(
     sink = Diagnostics()
     sink.extend(findings or ())
     spec = _read(source, sink)
-    graph = None
-    if spec is not None:
-        choice = Choice(variant, _overrides(overrides or {}, sink))
-        graph = _elaborate(spec, folder or Path.cwd(), choice, sink)
-    return Checked(source, spec, None if sink.has_errors else graph, tuple(sink.sorted()))
+    if spec is None:
+        return Checked(source, None, None, tuple(sink.sorted()))
+    importer = Importer(_words(), sink)
+    importer.load(spec, folder or Path.cwd())
+    choice = Choice(variant, _overrides(overrides or {}, sink))
+    sources = Sources(OPS, importer.libraries, standard_blocks(frozenset(OPS)))
+    graph = elaborate(spec, choice, sources, sink)
+    if sink.has_errors:
+        graph = None
+    return Checked(source, spec, graph, tuple(sink.sorted()), importer.files)
 
 
 def _read(source: Source, sink: Diagnostics) -> Spec | None:
@@ -88,13 +97,6 @@ def _read(source: Source, sink: Diagnostics) -> Spec | None:
     if tree is None:
         return None
     return read_spec(tree, source, _words(), sink, library=False)
-
-
-def _elaborate(spec: Spec, folder: Path, choice: Choice, sink: Diagnostics) -> Graph | None:
-    importer = Importer(_words(), sink)
-    importer.load(spec, folder)
-    sources = Sources(OPS, importer.libraries, standard_blocks(frozenset(OPS)))
-    return elaborate(spec, choice, sources, sink)
 
 
 def _words() -> frozenset[str]:

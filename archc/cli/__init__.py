@@ -122,7 +122,7 @@ def _leave(message: str, status: int) -> NoReturn:
     with suppress(OSError):
         if message:
             click.echo(f"archc: {message}", err=True)
-    if sys.stdout is sys.__stdout__:
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:
         with suppress(OSError, ValueError, AttributeError):
             # What could not be written must not be tried again when Python shuts down.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

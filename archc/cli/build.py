@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from archc.cli.shared import (
+from archc.cli.options import SPEC, spec_options
+from archc.cli.printing import (
     EXIT_ERRORS,
     checked_or_exit,
     fail,
-    import_or_exit,
+    need_torch,
     print_diagnostics,
-    spec_options,
+    print_line,
 )
+from archc.cli.progress import Progress, format_size
+from archc.compile import Checked
 
 if TYPE_CHECKING:
-    from archc.artifacts import Target
+    from archc.artifacts import Target, Written
     from archc.graph import Graph
     from archc.weights import WeightSource
 
+_ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
+
 
 @click.command("build")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @click.option(
     "--to",
     "target",
     type=click.Choice(["onnx", "torch"]),
-    required=True,
     help="ONNX file, or PyTorch source with its weights as safetensors.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to write (default: the model's name).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Where to write (default: the model's name, in the working folder).",
+)
 @spec_options
 @click.option(
-    "--weights", metavar="FILE", help="Weights to use: .safetensors, or .pth (needs torch)."
+    "--weights",
+    metavar="FILE",
+    type=click.Path(),
+    help="Weights to use: .safetensors, or .pth (needs torch).",
 )
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of the weights drawn without a file."
@@ -54,9 +66,11 @@ if TYPE_CHECKING:
     help="ONNX weights in a file of their own (default: only above 2 GB).",
 )
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
+@click.pass_context
 def command(
+    ctx: click.Context,
     spec: str,
-    target: Target,
+    target: Target | None,
     output: str | None,
     variant: str | None,
     overrides: dict[str, str],
@@ -71,32 +85,30 @@ def command(
     Without --weights, weights are drawn as the spec declares: the same seed gives the same numbers
     for both targets. Files appear complete or not at all.
     """
+    if target is None:
+        raise click.UsageError(f"say what to build: archc build {spec} --to onnx (or --to torch)")
+    if target == "torch":
+        _refuse_onnx_options(ctx)
     if verify:
-        import_or_exit("torch", "torch")
-    graph = checked_or_exit(spec, variant, overrides).graph
+        need_torch("`--verify`")
+    checked = checked_or_exit(spec, variant, overrides)
+    graph = checked.graph
     assert graph is not None
-    from archc.artifacts import build_graph, default_output
-
-    path = default_output(graph, target) if output is None else Path(output)
     source = _weights(weights, graph, seed)
-    bar = _Progress(f"writing {path.name}")
-    written = build_graph(
-        graph,
-        target,
-        path,
-        source,
-        opset=opset,
-        external_data=external_data,
-        spec=None if spec == "-" else Path(spec),
-        progress=bar.update,
-    )
-    bar.close()
-    if written.diagnostics:
-        fail(written.diagnostics)
+    written = _write(checked, target, output, source, weights, opset, external_data)
+    print_diagnostics(written.diagnostics)
+    if not written.files:
+        raise SystemExit(EXIT_ERRORS)
     for file in written.files:
-        click.echo(f"wrote {file} ({_size(file.stat().st_size)})")
-    if verify:
-        _verify(graph, source, path if target == "onnx" else None, opset, seed)
+        print_line(f"wrote {file} ({format_size(file.stat().st_size)})")
+    if verify and not _verify(graph, target, written, source, opset, seed):
+        raise SystemExit(EXIT_ERRORS)
+
+
+def _refuse_onnx_options(ctx: click.Context) -> None:
+    for name, option in _ONNX_ONLY.items():
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is for --to onnx")
 
 
 def _weights(path: str | None, graph: Graph, seed: int) -> WeightSource:
@@ -104,52 +116,64 @@ def _weights(path: str | None, graph: Graph, seed: int) -> WeightSource:
 
     if path is None:
         return DrawnWeights(seed)
-    if path.endswith((".pth", ".pt", ".bin")):
-        import_or_exit("torch", "torch")
     loaded, problems = load_weights(path, graph)
-    if loaded is None or problems:
+    if loaded is None:
         fail(problems)
+    print_diagnostics(problems)
     return loaded
 
 
-def _verify(graph: Graph, weights: WeightSource, model: Path | None, opset: int, seed: int) -> None:
-    from archc.parity import failure, report_lines, verify_graph
+def _write(
+    checked: Checked,
+    target: Target,
+    output: str | None,
+    source: WeightSource,
+    weights: str | None,
+    opset: int,
+    external_data: bool | None,
+) -> Written:
+    from archc.artifacts import build_graph, default_output
 
-    report = verify_graph(graph, weights=weights, model=model, opset=opset, seed=seed)
-    if report.diagnostics:
-        fail(report.diagnostics)
-    for line in report_lines(report):
-        click.echo(line)
-    if not report.ok:
-        print_diagnostics([failure(report, graph)])
-        raise SystemExit(EXIT_ERRORS)
-
-
-class _Progress:
-    """A line on standard error for work over a second, on a terminal only."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.started = time.monotonic()
-        self.shown = False
-        self.enabled = sys.stderr.isatty()
-
-    def update(self, done: int, total: int) -> None:
-        if not self.enabled or time.monotonic() - self.started < 1.0:
-            return
-        self.shown = True
-        share = done / total if total else 1.0
-        click.echo(f"\r{self.title}: {share:4.0%} of {_size(total)}", err=True, nl=False)
-
-    def close(self) -> None:
-        if self.shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
+    graph = checked.graph
+    assert graph is not None
+    path = default_output(graph, target) if output is None else Path(output)
+    with Progress() as progress:
+        return build_graph(
+            graph,
+            target,
+            path,
+            source,
+            opset=opset,
+            external_data=external_data,
+            inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
+            progress=lambda done, total: progress.show(
+                f"writing {path.name}: {done / total:4.0%} of {format_size(total)}"
+            ),
+        )
 
 
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+def _verify(
+    graph: Graph, target: Target, written: Written, weights: WeightSource, opset: int, seed: int
+) -> bool:
+    """Compare what was just written, read back, with the other target."""
+    from archc.cli.verify import print_report
+    from archc.parity import verify_graph
+    from archc.weights import load_weights
+
+    main = written.files[0]
+    if target == "torch":
+        loaded, problems = load_weights(written.files[1], graph)
+        if loaded is None:
+            fail(problems)
+        weights = loaded
+    with Progress() as progress:
+        report = verify_graph(
+            graph,
+            weights=weights,
+            model=main if target == "onnx" else None,
+            source=main if target == "torch" else None,
+            opset=opset,
+            seed=seed,
+            tell=progress.show,
+        )
+    return print_report(report, graph)

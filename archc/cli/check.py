@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
-from archc.cli.shared import EXIT_ERRORS, format_option, print_diagnostics, spec_options
-from archc.compile import Checked, check_file
+from archc.cli.options import SPEC, format_option, spec_options
+from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics, print_line
+from archc.compile import Checked, check_file, check_source
 from archc.diagnostics import Diagnostic
 from archc.elaborate.checks import macs
-from archc.types import format_dim
+from archc.types import evaluate, format_dim, symbols_of
+from archc.types.sizes import describe_sizes
 
 
 @click.command("check")
-@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...", type=SPEC)
 @spec_options
 @click.option("--all-variants", is_flag=True, help="Check every variant of each spec.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only what is wrong.")
@@ -34,13 +39,18 @@ def command(
     results = [
         result for spec in specs for result in _check(spec, variant, overrides, all_variants)
     ]
+    found = _distinct(results)
     print_diagnostics(
-        _distinct(results), output_format, to_stdout=output_format not in {"full", "concise"}
+        complaints(found) if quiet else found,
+        output_format,
+        to_stdout=output_format not in {"full", "concise"},
     )
     if output_format == "full" and not quiet:
         for result in results:
             if result.ok:
-                click.echo(_line(result))
+                print_line(_line(result))
+                for demand in _demands(result):
+                    print_line(demand)
     if not all(result.ok for result in results):
         raise SystemExit(EXIT_ERRORS)
 
@@ -49,9 +59,11 @@ def _check(
     spec: str, variant: str | None, overrides: dict[str, str], all_variants: bool
 ) -> list[Checked]:
     first = check_file(spec, variant, overrides)
-    if not all_variants or first.spec is None or not first.spec.variants or spec == "-":
+    if not all_variants or first.spec is None or first.source is None or not first.spec.variants:
         return [first]
-    return [check_file(spec, name, overrides) for name in first.spec.variants]
+    # The text is read once: standard input has no second time.
+    folder = Path.cwd() if spec == "-" else Path(spec).parent
+    return [check_source(first.source, folder, name, overrides) for name in first.spec.variants]
 
 
 def _distinct(results: list[Checked]) -> list[Diagnostic]:
@@ -69,8 +81,20 @@ def _line(result: Checked) -> str:
     inputs = ", ".join(f"{value.name} {value.type}" for value in graph.inputs)
     outputs = ", ".join(f"{name} {value.type}" for name, value in graph.outputs.items())
     total = macs(graph)
-    work = f"{total:,}" if isinstance(total, int) else format_dim(total)
+    symbols = symbols_of(total)
+    if len(symbols) <= 1:  # the batch, or nothing
+        where = "".join(f" at {name} = 1" for name in symbols)
+        work = f"{evaluate(total, dict.fromkeys(symbols, 1)):,} MACs{where}"
+    else:
+        work = f"{format_dim(total)} MACs"
     return (
         f"{result.source.name}: {graph.name} is sound: {inputs} -> {outputs}; "
-        f"{len(graph.nodes):,} layers, {graph.parameter_count:,} parameters, {work} MACs"
+        f"{len(graph.nodes):,} layers, {graph.parameter_count:,} parameters, {work}"
     )
+
+
+def _demands(result: Checked) -> Iterator[str]:
+    """What the network demands of its symbolic sizes, a line each."""
+    assert result.graph is not None
+    for name, sizes in sorted(result.graph.sizes.items()):
+        yield f"  {describe_sizes(name, sizes)}: {', '.join(map(str, sizes.first(3)))}, ..."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from archc.cli.shared import checked_or_exit, spec_options
+from archc.cli.options import SPEC, spec_options
+from archc.cli.printing import checked_or_exit
 from archc.targets.expanded import expanded_spec
 
 
 @click.command("expand")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @spec_options
 def command(spec: str, variant: str | None, overrides: dict[str, str]) -> None:
     """Print SPEC with everything expanded: one flat list of layers that compiles to the same graph.

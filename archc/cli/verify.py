@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from archc.cli.shared import (
-    EXIT_ERRORS,
-    checked_or_exit,
-    fail,
-    import_or_exit,
-    parse_sizes,
-    print_diagnostics,
-    spec_options,
-)
+from archc.cli.options import SPEC, parse_sizes, spec_options
+from archc.cli.printing import EXIT_ERRORS, complaints, need_torch, print_diagnostics, print_line
+from archc.cli.progress import Progress
+from archc.compile import check_file
+
+if TYPE_CHECKING:
+    from archc.graph import Graph
+    from archc.parity import Report
 
 
 @click.command("verify")
-@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...", type=SPEC)
 @spec_options
-@click.option("--opset", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--opset",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="ONNX operator set.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs.")
 @click.option(
     "--batch",
     "batches",
     type=click.IntRange(min=1),
     multiple=True,
-    help="Batch size to try; may be repeated (default 1, 2, 3).",
+    help="Batch size to try; may be repeated (default: 1, 2, 3).",
 )
-@click.option("--at", metavar="H=224,W=224", callback=parse_sizes, help="Sizes of symbolic dims.")
+@click.option(
+    "--at",
+    metavar="H=224,W=224",
+    callback=parse_sizes,
+    help="Sizes of symbolic dims (default: some that work).",
+)
 def command(
     specs: tuple[str, ...],
     variant: str | None,
@@ -43,11 +55,9 @@ def command(
     run on the same inputs; onnxruntime, with graph optimisation off and on, must be as close to a
     float64 run as torch is.
     """
-    import_or_exit("torch", "torch")
-    ok = True
-    for spec in specs:
-        ok = _verify(spec, variant, overrides, opset, seed, batches, at) and ok
-    if not ok:
+    need_torch("`archc verify`")
+    results = [_verify(spec, variant, overrides, opset, seed, batches, at) for spec in specs]
+    if not all(results):
         raise SystemExit(EXIT_ERRORS)
 
 
@@ -60,15 +70,33 @@ def _verify(
     batches: tuple[int, ...],
     sizes: dict[str, int],
 ) -> bool:
-    graph = checked_or_exit(spec, variant, overrides).graph
-    assert graph is not None
-    from archc.parity import BATCHES, failure, report_lines, verify_graph
+    checked = check_file(spec, variant, overrides)
+    print_diagnostics(complaints(checked.diagnostics))
+    if not checked.ok or checked.graph is None:
+        return False
+    with Progress() as progress:
+        from archc.parity import verify_graph
 
-    report = verify_graph(graph, batches=batches or BATCHES, sizes=sizes, opset=opset, seed=seed)
+        report = verify_graph(
+            checked.graph,
+            batches=batches or None,
+            sizes=sizes,
+            opset=opset,
+            seed=seed,
+            tell=progress.show,
+        )
+    return print_report(report, checked.graph)
+
+
+def print_report(report: Report, graph: Graph) -> bool:
+    """Print what a comparison found; returns whether it passed."""
+    from archc.parity import failure, report_lines
+
     if report.diagnostics:
-        fail(report.diagnostics)
+        print_diagnostics(report.diagnostics)
+        return False
     for line in report_lines(report):
-        click.echo(line)
+        print_line(line)
     if not report.ok:
         print_diagnostics([failure(report, graph)])
     return report.ok

@@ -56,6 +56,11 @@ class Importer:
     _files: dict[Path, Spec | None] = field(default_factory=dict)
     _opening: list[Path] = field(default_factory=list)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that was opened, as an absolute path."""
+        return tuple(self._files)
+
     def load(self, spec: Spec, folder: Path) -> None:
         """Read everything `spec`, a file in `folder`, imports."""
         found: dict[str, tuple[Block, Spec]] = {}

@@ -1,0 +1,107 @@
+"""The gate: when two results count as the same.
+
+It is calibrated against float64: with `e(y) = max|y - ref64| / max|ref64|`, onnxruntime's error
+may be at most 16 times that of torch in float32, and 1e-6 at least. Fixed tolerances fail correct
+deep networks and pass broken shallow ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+FLOOR = 1e-6
+FACTOR = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One output at one size.
+
+    Attributes:
+        output: its name.
+        sizes: value of every symbolic dim.
+        optimized: whether onnxruntime optimised the graph.
+        torch_error: scaled error of torch in float32 against float64.
+        ort_error: scaled error of onnxruntime against float64.
+        problem: what differs other than numbers (shape, dtype, NaN positions); empty if nothing.
+    """
+
+    output: str
+    sizes: Mapping[str, int]
+    optimized: bool
+    torch_error: float
+    ort_error: float
+    problem: str = ""
+
+    @property
+    def limit(self) -> float:
+        """The largest error that passes."""
+        return max(FLOOR, FACTOR * self.torch_error)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it passes the gate."""
+        return not self.problem and self.ort_error <= self.limit
+
+
+def compare(
+    name: str,
+    sizes: Mapping[str, int],
+    optimized: bool,
+    torch_output: Array,
+    ort_output: Array,
+    reference: Array,
+) -> Comparison:
+    """Compare one output of two runtimes against float64.
+
+    Args:
+        name: the output.
+        sizes: value of every symbolic dim.
+        optimized: whether onnxruntime optimised the graph.
+        torch_output: of torch in the network's own precision.
+        ort_output: of onnxruntime.
+        reference: of torch in float64.
+    """
+    problem = _problem(torch_output, ort_output)
+    if problem:
+        return Comparison(name, sizes, optimized, 0.0, float("inf"), problem)
+    torch_error = scaled_error(torch_output, reference)
+    return Comparison(name, sizes, optimized, torch_error, scaled_error(ort_output, reference))
+
+
+def scaled_error(output: Array, reference: Array) -> float:
+    """`max|y - ref| / max|ref|` over the finite elements; absolute where the reference is zero."""
+    import numpy as np
+
+    finite = np.isfinite(reference) & np.isfinite(output)
+    if not finite.any():
+        return 0.0
+    difference = np.abs(output[finite].astype(np.float64) - reference[finite])
+    scale = np.abs(reference[finite]).max()
+    return float(difference.max() / scale) if scale > 0 else float(difference.max())
+
+
+def _problem(torch_output: Array, ort_output: Array) -> str:
+    """What differs that is no rounding."""
+    import numpy as np
+
+    if torch_output.shape != ort_output.shape:
+        shapes = f"torch {list(torch_output.shape)}, onnxruntime {list(ort_output.shape)}"
+        return f"shapes differ: {shapes}"
+    if torch_output.dtype != ort_output.dtype:
+        return f"dtypes differ: torch {torch_output.dtype}, onnxruntime {ort_output.dtype}"
+    if not np.issubdtype(torch_output.dtype, np.floating):
+        return "" if np.array_equal(torch_output, ort_output) else "integers differ"
+    finite = np.isfinite(torch_output)
+    if torch_output.size and not finite.any():
+        return "nothing but NaN and infinity: there is nothing to compare"
+    if not np.array_equal(torch_output[~finite], ort_output[~finite], equal_nan=True):
+        return "NaN or infinity at different places"
+    return "" if np.isfinite(ort_output[finite]).all() else "NaN or infinity at different places"

@@ -1,0 +1,175 @@
+"""Sizes at which to compare, and inputs of those sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any
+
+from archc.diagnostics import Diagnostic, Label
+from archc.graph import Graph
+from archc.ops.conditions import Condition
+from archc.types import DType, evaluate, format_shape, symbols_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+BATCHES = (1, 2, 3)
+_MORE_BATCHES = (4, 6, 8, 16)  # for networks that need, say, an even batch
+_SIZES = (64, 97, 50, 128, 224, 32, 256, 299, 16, 384, 512, 8, 4, 2, 1)
+_SMALLEST = 3
+_MAX_TRIES = 4000
+
+
+def choose_sizes(
+    graph: Graph, batches: Sequence[int] | None = None, given: Mapping[str, int] | None = None
+) -> tuple[list[dict[str, int]], list[Diagnostic]]:
+    """Values for every symbolic dim: one assignment for each batch size.
+
+    The batch is the symbol that is the first dim of the first input. Further symbols take sizes
+    that meet all conditions of the graph, others for each batch where there are others.
+
+    Args:
+        graph: the network.
+        batches: batch sizes, all of which must work; None for those of `BATCHES` that do.
+        given: sizes that are fixed.
+
+    Returns:
+        The assignments, or none and the reason why there are none.
+    """
+    given = dict(given or {})
+    symbols = _symbols(graph)
+    unknown = [name for name in given if name not in symbols]
+    if unknown:
+        return [], [_refusal(graph, f"there is no size `{unknown[0]}`", _open_sizes(symbols))]
+    batch = _batch_symbol(graph)
+    if batch is None or batch in given:
+        wanted: Sequence[int] = (given.get(batch or "", 1),)
+    else:
+        wanted = batches if batches is not None else BATCHES + _MORE_BATCHES
+    must_work = batches is not None or batch is None or batch in given
+    runs: list[dict[str, int]] = []
+    for index, count in enumerate(wanted):
+        fixed = {**given, batch: count} if batch is not None else given
+        found = _assignment(graph, symbols, fixed, index)
+        if found is not None:
+            runs.append(found)
+        elif must_work:
+            return [], [_unmet(graph, symbols, fixed)]
+        if batches is None and len(runs) == len(BATCHES):
+            break
+    return (runs, []) if runs else ([], [_unmet(graph, symbols, given)])
+
+
+def draw_inputs(graph: Graph, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
+    """Random inputs at concrete sizes: standard normal floats, zeros and ones for integers."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    feed: dict[str, Array] = {}
+    for value in graph.inputs:
+        shape = tuple(evaluate(dim, sizes) for dim in value.type.shape)
+        if value.type.dtype.is_floating:
+            numbers: Array = rng.standard_normal(shape)
+        else:
+            numbers = rng.integers(0, 2, shape)
+        feed[value.name] = np.asarray(numbers).astype(value.type.dtype.value)
+    return feed
+
+
+def unfeedable(graph: Graph) -> list[Diagnostic]:
+    """Inputs that numpy cannot hold, so that no runtime can be fed from Python."""
+    return [
+        Diagnostic(
+            "run-failed",
+            f"input `{value.name}` is bfloat16, which NumPy does not have",
+            Label(value.span),
+            help=("declare the input as float32 and cast it in the network",),
+        )
+        for value in graph.inputs
+        if value.type.dtype is DType.BFLOAT16
+    ]
+
+
+def holds(condition: Condition, sizes: Mapping[str, int]) -> bool:
+    """Whether a condition holds at concrete sizes."""
+    left, right = evaluate(condition.left, sizes), evaluate(condition.right, sizes)
+    if condition.relation == "equal":
+        return left == right
+    if condition.relation == "at-least":
+        return left >= right
+    return right != 0 and left % right == 0
+
+
+def _symbols(graph: Graph) -> list[str]:
+    """Names of the open sizes, in the order of the inputs."""
+    dims = (dim for value in graph.inputs for dim in value.type.shape)
+    return list(dict.fromkeys(name for dim in dims for name in sorted(symbols_of(dim))))
+
+
+def _batch_symbol(graph: Graph) -> str | None:
+    shape = graph.inputs[0].type.shape
+    names = symbols_of(shape[0]) if shape else frozenset()
+    return next(iter(names)) if len(names) == 1 and str(shape[0]) in names else None
+
+
+def _assignment(
+    graph: Graph, symbols: Iterable[str], fixed: Mapping[str, int], skip: int
+) -> dict[str, int] | None:
+    """The assignment number `skip` that meets all conditions, or the last one there is."""
+    free = [name for name in symbols if name not in fixed]
+    conditions = [condition for node in graph.nodes for condition in node.conditions]
+    last = None
+    for values in islice(_candidates([_sizes_of(graph, name) for name in free]), _MAX_TRIES):
+        sizes = {**fixed, **dict(zip(free, values, strict=True))}
+        if all(holds(condition, sizes) for condition in conditions):
+            last = sizes
+            if skip == 0:
+                break
+            skip -= 1
+    return last
+
+
+def _sizes_of(graph: Graph, name: str) -> list[int]:
+    """Sizes to try of one symbol: usual ones that it can have, and the smallest it can have."""
+    allowed = graph.sizes.get(name)
+    if allowed is None:
+        return list(_SIZES)
+    return [size for size in _SIZES if size in allowed] + allowed.first(_SMALLEST)
+
+
+def _candidates(choices: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
+    """Tuples of sizes: all alike, all different, then every combination."""
+    if len(choices) > 1:
+        for index, size in enumerate(choices[0]):
+            if all(size in sizes for sizes in choices):
+                yield (size,) * len(choices)
+            yield tuple(sizes[(index + i) % len(sizes)] for i, sizes in enumerate(choices))
+    yield from product(*choices)
+
+
+def _unmet(graph: Graph, symbols: Sequence[str], fixed: Mapping[str, int]) -> Diagnostic:
+    """Why no sizes work: the first condition that the fixed ones break, if they alone do."""
+    for node in graph.nodes:
+        for condition in node.conditions:
+            names = symbols_of(condition.left) | symbols_of(condition.right)
+            if names <= fixed.keys() and not holds(condition, fixed):
+                span = node.attribute_spans.get(condition.at or "", node.span)
+                at = ", ".join(f"{name} = {fixed[name]}" for name in sorted(names))
+                message = f"`{graph.name}` does not work at {at}: {condition} is needed"
+                return Diagnostic("run-failed", message, Label(span))
+    return _refusal(graph, "no sizes were found that meet its conditions", _open_sizes(symbols))
+
+
+def _refusal(graph: Graph, reason: str, help_: str) -> Diagnostic:
+    shapes = ", ".join(f"{value.name} {format_shape(value.type.shape)}" for value in graph.inputs)
+    message = f"`{graph.name}` ({shapes}) cannot be run: {reason}"
+    return Diagnostic("run-failed", message, Label(graph.inputs[0].span), help=(help_,))
+
+
+def _open_sizes(symbols: Sequence[str]) -> str:
+    if not symbols:
+        return "its sizes are all fixed"
+    return "give them: --at " + ",".join(f"{name}=..." for name in symbols)
