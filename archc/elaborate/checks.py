@@ -18,7 +18,7 @@ from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Sequence as SequenceNode
 from archc.spec.words import block_words, spec_words
 from archc.types import Dim, Expr, format_dim, format_shape, provably_equal
-from archc.types.sizes import describe_sizes
+from archc.types.sizes import SizeSet, describe_sizes
 
 WILDCARD = "any"
 
@@ -205,14 +205,29 @@ def warn_unused_names(spec: Spec, sink: Diagnostics) -> None:
                 )
 
 
-def report_preconditions(found: Preconditions, sink: Diagnostics) -> None:
+def report_preconditions(
+    found: Preconditions,
+    promised: Mapping[str, SizeSet],
+    places: Mapping[str, Span],
+    sink: Diagnostics,
+) -> None:
     """Say at each line what must hold of the symbolic sizes.
 
     What several layers demand is said at the one that demands most; what is implied by other
-    demands is not said at all.
+    demands is not said at all. A demand that the promised sizes do not meet is an error.
+
+    Args:
+        found: the demands.
+        promised: symbol -> sizes that the spec promises to feed.
+        places: symbol -> where it is promised.
+        sink: where findings go.
     """
     for demand in found.demands:
-        if demand is not found.conflict:
+        if found.conflict is not None and demand.symbol == found.conflict.symbol:
+            continue
+        if demand.symbol in promised:
+            _report_broken_promise(demand, found, promised[demand.symbol], places, sink)
+        else:
             _report_demand(demand, sink)
     if found.conflict is not None:
         demand = found.conflict
@@ -235,6 +250,26 @@ def report_preconditions(found: Preconditions, sink: Diagnostics) -> None:
             "depends on the size of the input",
             help=["fix the size in `inputs`, or feed only sizes for which it holds"],
         )
+
+
+def _report_broken_promise(
+    demand: Demand,
+    found: Preconditions,
+    promised: SizeSet,
+    places: Mapping[str, Span],
+    sink: Diagnostics,
+) -> None:
+    name = demand.symbol
+    counterexample = next(size for size in promised.members() if size not in demand.sizes)
+    sink.error(
+        "unfit-size",
+        f"`{demand.node.op_name}` needs {demand.condition}, but {name} = {counterexample} is "
+        "promised",
+        _place(demand.node, demand.condition),
+        describe_sizes(name, demand.sizes),
+        secondary=[Label(places[name], "promised here")],
+        help=[f"the network works where {describe_sizes(name, found.sizes[name])}"],
+    )
 
 
 def _report_demand(demand: Demand, sink: Diagnostics) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Diagnostics, Span
@@ -19,15 +19,15 @@ from archc.elaborate.checks import (
 from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
+from archc.elaborate.inputs import Inputs, bind_inputs
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
-from archc.spec.syntax import Block, Input, Spec
+from archc.spec.syntax import Block, Spec
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
-from archc.types import Dim, DType, Expr, TensorType, symbol
 
 RECURSION_LIMIT = 20_000
 """Python frames: room for blocks within sections within blocks, as deep as their limits allow."""
@@ -204,9 +204,12 @@ class _Program:
             return None
         self._define(self.main, given)
         self._force_definitions()
-        inputs = [value for value in map(self._input, self.spec.inputs) if value is not None]
-        if self.spec.layers is None or len(inputs) < max(1, len(self.spec.inputs)):
+        bound = bind_inputs(self.spec.inputs, self._evaluator(self.main), self.sink)
+        if bound is None or self.spec.layers is None:
             return None
+        inputs = bound.values
+        self.builder.inputs.update((value.name, value) for value in inputs)
+        self.builder.bounds = bound.bounds
         flow: Flow = inputs[0]
         frame = Frame(self.main, self.main.env, "", {"in": flow})
         level = self.builder.scope("", None, self.spec.span, self.spec.doc)
@@ -220,14 +223,14 @@ class _Program:
         warn_unused_names(self.spec, self.sink)
         if self.sink.has_errors or not outputs:
             return None
-        return self._finish(inputs, outputs)
+        return self._finish(bound, outputs)
 
-    def _finish(self, inputs: Sequence[Value], outputs: Mapping[str, Value]) -> Graph | None:
-        found = derive_preconditions(self.builder.nodes)
+    def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph | None:
+        found = derive_preconditions(self.builder.nodes, bound.sizes)
         graph = Graph(
             name=self.choice.variant or self.spec.name,
             doc=self.spec.doc,
-            inputs=tuple(inputs),
+            inputs=bound.values,
             nodes=tuple(self.builder.nodes),
             outputs=outputs,
             scopes=self.builder.scopes,
@@ -242,7 +245,7 @@ class _Program:
             self.sink,
         )
         warn_unused_layers(graph, self.sink)
-        report_preconditions(found, self.sink)
+        report_preconditions(found, bound.sizes, bound.places, self.sink)
         return None if self.sink.has_errors else graph
 
     def _force_definitions(self) -> None:
@@ -255,69 +258,7 @@ class _Program:
             except Poisoned:
                 pass
 
-    # -- inputs and outputs ---------------------------------------------------------------
-
-    def _input(self, declared: Input) -> Value | None:
-        if not isinstance(declared.shape, SequenceNode):
-            self.sink.error(
-                "wrong-kind",
-                "the shape of an input is a list such as [N, 3, 224, 224]",
-                declared.shape.span,
-            )
-            return None
-        dims = [self._dim(node) for node in declared.shape.items]
-        dtype = self._dtype(declared.dtype)
-        if not dims:
-            self.sink.error("bad-value", "an input has at least a batch axis", declared.shape.span)
-        shape = [dim for dim in dims if dim is not None]
-        if len(shape) < len(dims) or dtype is None or not dims:
-            return None
-        value = Value(declared.name.text, TensorType(tuple(shape), dtype), declared.name.span)
-        self.builder.inputs[value.name] = value
-        return value
-
-    def _dim(self, node: Node) -> Dim | None:
-        """A size, an expression over params, or a symbol (a new name with a capital)."""
-        try:
-            if isinstance(node, Scalar) and _SYMBOL.fullmatch(node.text):
-                try:
-                    value = self.main.env.lookup(node.text)
-                except KeyError:
-                    value = symbol(node.text)
-                    self.main.env.values[node.text] = value
-            else:
-                value = self._evaluator(self.main).value(node)
-        except ExpressionError as error:
-            help_ = list(error.help)
-            if error.code == "unknown-name":
-                help_.append("a symbolic dim starts with a capital: N, H, W, T")
-            self.sink.error(error.code, error.message, error.span, help=help_)
-            return None
-        except Poisoned:
-            return None
-        if isinstance(value, Expr):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            self.sink.error(
-                "bad-value", f"a dim is a positive integer or a symbol, not {value}", node.span
-            )
-            return None
-        return value
-
-    def _dtype(self, word: Scalar | None) -> DType | None:
-        if word is None:
-            return DType.FLOAT32
-        names = [dtype.value for dtype in DType]
-        if word.text in names:
-            return DType(word.text)
-        close = closest(word.text, names)
-        self.sink.error(
-            "bad-value",
-            f"there is no dtype `{word.text}`",
-            word.span,
-            help=[f"did you mean `{close}`?" if close else f"it is one of {', '.join(names)}"],
-        )
-        return None
+    # -- outputs ---------------------------------------------------------------
 
     def _outputs(self, last: Flow, place: Place) -> dict[str, Value]:
         node = self.spec.outputs

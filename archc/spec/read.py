@@ -40,6 +40,7 @@ TOP_KEYS = frozenset(
         "expect",
     }
 )
+_INPUT_KEYS = frozenset({"shape", "dtype", "sizes"})
 _BLOCK_KEYS = frozenset({"doc", "params", "let", "inputs", "body"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -269,11 +270,11 @@ class _Reader:
 
     def _input(self, entry: Entry) -> Input | None:
         if isinstance(entry.value, Sequence):
-            return Input(entry.key, entry.value, None)
+            return Input(entry.key, entry.value)
         keys = {child.key.text: child for child in self._mapping(entry)}
         for key in keys.values():
-            if key.key.text not in {"shape", "dtype"}:
-                self._unknown_key(key.key, {"shape", "dtype"}, "an input")
+            if key.key.text not in _INPUT_KEYS:
+                self._unknown_key(key.key, _INPUT_KEYS, "an input")
         if "shape" not in keys:
             self.sink.error(
                 "missing-key",
@@ -282,7 +283,12 @@ class _Reader:
                 help=["write [N, 3, 224, 224], or {shape: [N, T], dtype: int64}"],
             )
             return None
-        return Input(entry.key, keys["shape"].value, self.chains.scalar(keys.get("dtype")))
+        sizes = {
+            child.key.text: (child.key, self._arguments(child))
+            for child in self._mapping(keys.get("sizes"))
+        }
+        dtype = self.chains.scalar(keys.get("dtype"))
+        return Input(entry.key, keys["shape"].value, dtype, sizes)
 
     def _defaults(self) -> dict[str, tuple[Scalar, Mapping[str, Argument]]]:
         return {

@@ -192,11 +192,19 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A declared input: dims, dtype word."""
+    """A declared input.
+
+    Attributes:
+        name: as the model's users feed it.
+        shape: list of dims.
+        dtype: word, float32 when absent.
+        sizes: symbol -> what is promised of it (`min`, `max`, `multiple`).
+    """
 
     name: Scalar
     shape: Node
-    dtype: Scalar | None
+    dtype: Scalar | None = None
+    sizes: MappingABC[str, tuple[Scalar, MappingABC[str, Argument]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,14 +143,32 @@ SHAPES = (
               a: {maxpool: 2}
               even: {resize: , scale: 2}
               sum: {add: , from: [x, even]}
-              odd: {conv: 3, kernel: 2, from: x}
+              odd: {conv: 3, kernel: [2, 1], from: x}
               half: {maxpool: 2}
               double: {resize: , scale: 2}
               both: {add: , from: [odd, double]}
+            outputs: [sum, both]
             """,
             inputs="{x: [N, 3, H, 8]}",
         ),
-        good=spec("layers: [{maxpool: 2}, {resize: , scale: 2}]", inputs="{x: [N, 3, H, 8]}"),
+        good=spec("layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]"),
+    ),
+    entry(
+        "unfit-size",
+        "A size that `inputs` promises does not work",
+        """
+        `sizes` of an input says which sizes will be fed (`min`, `max`, `multiple`). A layer needs
+        more than that: the smallest promised size that fails is named, and the sizes for which
+        the whole network works are given.
+        """,
+        bad=spec(
+            "layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]",
+            inputs="{x: {shape: [N, 3, H, 8], sizes: {H: {min: 8}}}}",
+        ),
+        good=spec(
+            "layers: [{residual: [{maxpool: 2}, {resize: , scale: 2}]}]",
+            inputs="{x: {shape: [N, 3, H, 8], sizes: {H: {min: 8, multiple: 2}}}}",
+        ),
     ),
     entry(
         "unproved",
