@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -28,6 +28,15 @@ def _beyond(what: str, x: TensorType, axis: int, at: str) -> Refusal:
 
 def _replaced(x: TensorType, axis: int, size: Dim) -> TensorType:
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :]))
+
+
+def _written(numbers: Mapping[str, int]) -> tuple[dict[str, str], dict[str, int]]:
+    """How a template writes each number, and the literals it refers to.
+
+    A negative number stands in the template itself: a literal would be put in parentheses.
+    """
+    texts = {name: str(n) if n < 0 else f"{{{name}}}" for name, n in numbers.items()}
+    return texts, {name: n for name, n in numbers.items() if n >= 0}
 
 
 class Select(Op):
@@ -60,7 +69,8 @@ class Select(Op):
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x[:, index]`."""
         axis = axis_of(self.dim, x.type)
-        return t.expr(f"{{0}}[{':, ' * axis}{{index}}]", x, index=self.index)
+        texts, literals = _written({"index": self.index})
+        return t.expr(f"{{0}}[{':, ' * axis}{texts['index']}]", x, **literals)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Gather with a scalar index, which removes the axis."""
@@ -123,13 +133,15 @@ class Slice(Op):
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x[:, start:stop:step]`."""
-        literals = {"start": self.start, "stop": self.stop, "step": self.step}
-        hidden = {"start": 0, "stop": None, "step": 1}
-        written = {name: value for name, value in literals.items() if value != hidden[name]}
-        start, stop, step = (f"{{{name}}}" if name in written else "" for name in literals)
-        tail = f":{step}" if step else ""
+        defaults = {"start": 0, "stop": None, "step": 1}
+        given = {"start": self.start, "stop": self.stop, "step": self.step}
+        texts, literals = _written(
+            {name: n for name, n in given.items() if n is not None and n != defaults[name]}
+        )
+        tail = f":{texts['step']}" if "step" in texts else ""
+        span = f"{texts.get('start', '')}:{texts.get('stop', '')}{tail}"
         axis = axis_of(self.dim, x.type)
-        return t.expr(f"{{0}}[{':, ' * axis}{start}:{stop}{tail}]", x, **written)
+        return t.expr(f"{{0}}[{':, ' * axis}{span}]", x, **literals)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Slice; the end of the axis is the largest number."""

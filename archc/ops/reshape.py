@@ -150,7 +150,9 @@ class Reshape(Op):
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.reshape(...)`, with -1 as written."""
-        return t.expr("{0}.reshape({shape})", x, shape=self.shape)
+        sizes = {f"size{axis}": size for axis, size in enumerate(self.shape)}
+        fields = ", ".join(f"{{{name}}}" for name in sizes)
+        return t.expr(f"{{0}}.reshape({fields})", x, **sizes)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Reshape."""

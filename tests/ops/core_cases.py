@@ -47,6 +47,14 @@ PLAIN = [
     *("selu", "mish", "identity", "dropout", "drop_path"),
 ]
 
+MOVING = frozenset(
+    [
+        *("flatten", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "rearrange"),
+        *("select", "slice", "split", "chunk", "concat", "identity", "dropout", "drop_path"),
+    ]
+)
+"""Ops whose results are elements of their inputs."""
+
 
 @st.composite
 def activations(draw: Draw) -> Case:
@@ -56,7 +64,8 @@ def activations(draw: Draw) -> Case:
         attributes = {"p": 0.3} if name == "drop_path" else {}
     else:
         attributes = some(draw, **_ARGUMENTS[name])
-    return case(name, attributes, shape(draw))
+    # Enough elements that errors are measured against one of ordinary size.
+    return case(name, attributes, (*shape(draw, 0, 4), draw(st.integers(16, 24))))
 
 
 _ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -112,7 +121,7 @@ def instancenorms(draw: Draw) -> Case:
 def lrns(draw: Draw) -> Case:
     attributes = {
         "size": draw(st.integers(1, 6)),
-        **some(draw, alpha=numbers, beta=numbers, k=numbers),
+        **some(draw, alpha=st.sampled_from([0.1, 0.5, 1.0]), beta=numbers, k=numbers),
     }
     return case("lrn", attributes, shape(draw, 2, 5, 6))
 
