@@ -8,11 +8,12 @@ from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Diagnostics, Source
 from archc.elaborate import Choice, Sources, elaborate
-from archc.elaborate.imports import Importer, standard_blocks
+from archc.elaborate.arguments import takes_word
+from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
 from archc.ops.table import OPS
 from archc.spec.files import read_source
-from archc.spec.read import read_spec
+from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Spec
 from archc.spec.tree import Node
 from archc.spec.yaml import parse_yaml
@@ -79,30 +80,22 @@ def check_source(
     """
     sink = Diagnostics()
     sink.extend(findings or ())
-    spec = _read(source, sink)
-    if spec is None:
-        return Checked(source, None, None, tuple(sink.sorted()))
-    importer = Importer(_words(), sink)
-    importer.load(spec, folder or Path.cwd())
-    choice = Choice(variant, _overrides(overrides or {}, sink))
-    sources = Sources(OPS, importer.libraries, standard_blocks(frozenset(OPS)))
-    graph = elaborate(spec, choice, sources, sink)
+    standard = standard_blocks(frozenset(OPS))
+    words = with_blocks(Vocabulary(frozenset(OPS), _op_takes_word), standard)
+    importer = Importer(words, frozenset(OPS), sink)
+    spec = importer.read(source, folder or Path.cwd())
+    graph = None
+    if spec is not None:
+        choice = Choice(variant, _overrides(overrides or {}, sink))
+        sources = Sources(OPS, words, importer.libraries, standard, importer.incomplete)
+        graph = elaborate(spec, choice, sources, sink)
     if sink.has_errors:
         graph = None
     return Checked(source, spec, graph, tuple(sink.sorted()), importer.files)
 
 
-def _read(source: Source, sink: Diagnostics) -> Spec | None:
-    tree = parse_yaml(source, sink)
-    if tree is None:
-        return None
-    return read_spec(tree, source, _words(), sink, library=False)
-
-
-def _words() -> frozenset[str]:
-    """Words that start a call: ops and standard blocks."""
-    names = frozenset(OPS)
-    return names | standard_blocks(names).keys()
+def _op_takes_word(op: str, word: str) -> bool:
+    return op in OPS and takes_word(OPS[op], word)
 
 
 def _overrides(overrides: Mapping[str, str], sink: Diagnostics) -> dict[str, Node]:

@@ -11,15 +11,22 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from archc.diagnostics import Diagnostics, Span
-from archc.elaborate.env import Env, LayerScope, LayerValue, OpWord, closest
+from archc.elaborate.env import (
+    ENTERING,
+    LayerScope,
+    LayerValue,
+    OpWord,
+    Poisoned,
+    closest,
+)
 from archc.elaborate.frame import Frame
 from archc.ops.base import Op
 from archc.ops.fields import describe
 from archc.spec.expressions import ExpressionError, parse_expression
-from archc.spec.read_chain import ChainReader
-from archc.spec.syntax import Argument, Param
+from archc.spec.read_chain import ChainReader, Vocabulary
+from archc.spec.syntax import Broken
 from archc.spec.tree import Node, Scalar, Sequence
-from archc.types import Expr
+from archc.types import Expr, format_dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,13 @@ class Evaluator:
         scope: what names mean.
         frame: the frame that layers given as values belong to.
         sink: where errors in layers given as values go.
-        op_names: words that start a call.
+        words: what starts a call in a layer given as a value.
     """
 
     scope: LayerScope
     frame: Frame
     sink: Diagnostics
-    op_names: frozenset[str]
+    words: Vocabulary
 
     def value(self, node: Node, word: Callable[[str], bool] | None = None) -> object:
         """The value of a node.
@@ -52,12 +59,44 @@ class Evaluator:
         if isinstance(node, Sequence):
             return [self.value(item, word) for item in node.items]
         if not isinstance(node, Scalar):
-            layer = ChainReader(self.sink, self.op_names).layer(node)
-            return None if layer is None else LayerValue(layer, self.frame)
+            layer = ChainReader(self.sink, self.words).layer(node)
+            if isinstance(layer, Broken):
+                raise Poisoned
+            return LayerValue(layer, self.frame)
         literal = node.value
         if not isinstance(literal, str):
             return literal
-        return parse_expression(node).evaluate(self.scope, unknown=_accept(word))
+        try:
+            return parse_expression(node).evaluate(self.scope, unknown=_accept(word))
+        except ExpressionError as error:
+            raise self._explained(error) from None
+
+    def holds(self, condition: Scalar) -> bool:
+        """Whether a condition holds.
+
+        Raises:
+            ExpressionError: it is wrong, or depends on a size that is not fixed.
+            Poisoned: it depends on something that failed.
+        """
+        value = self.value(condition)
+        if not isinstance(value, Expr):
+            return bool(value)
+        raise ExpressionError(
+            "symbolic-condition",
+            f"`{condition.text}` depends on {format_dim(value)}, which is not fixed",
+            condition.span,
+            ["give the input a fixed size"],
+        )
+
+    def _explained(self, error: ExpressionError) -> ExpressionError:
+        """An error that says why a size of the entering tensor means nothing."""
+        word = error.span.source.text[error.span.start : error.span.end]
+        if error.code != "unknown-name" or word not in ENTERING:
+            return error
+        why = "no tensor enters here"
+        if self.scope.entering is not None:
+            why = f"the tensor that enters is {self.scope.entering}"
+        return ExpressionError(error.code, f"there is no `{word}` here: {why}", error.span)
 
 
 def _accept(word: Callable[[str], bool] | None) -> Callable[[str, Span], object] | None:
@@ -98,6 +137,12 @@ def enum_words(ops: tuple[type[Op], ...]) -> frozenset[str]:
     return frozenset(
         word for op in ops for name in op.model_fields for word in accepted_words(op, name) or ()
     )
+
+
+def takes_word(op: type[Op], word: str) -> bool:
+    """Whether an op's principal attribute may be a word."""
+    words = accepted_words(op, op.principal) if op.principal else ()
+    return words is not None and word in words
 
 
 def op_value(value: object) -> object:
@@ -181,53 +226,6 @@ def unknown_attribute(
     )
 
 
-_KIND_TYPES: Mapping[str, tuple[type, ...]] = {
-    "int": (int, Expr),
-    "float": (int, float),
-    "bool": (bool,),
-    "list": (list,),
-    "op": (OpWord, LayerValue),
-    "text": (str, OpWord),
-}
-
-
-def check_kind(param: Param, value: object, span: Span) -> None:
-    """Refuse a value that is not of a param's declared kind.
-
-    Raises:
-        ExpressionError: `wrong-type` or `not-an-integer`.
-    """
-    if param.kind is None:
-        return
-    accepted = _KIND_TYPES[param.kind]
-    if param.kind == "op" and value is None:
-        return
-    if isinstance(value, bool) and param.kind != "bool":
-        accepted = ()
-    if isinstance(value, accepted):
-        return
-    if param.kind == "int" and isinstance(value, float):
-        raise ExpressionError(
-            "not-an-integer",
-            f"`{param.name}` is an integer, not the float {value}",
-            span,
-            ["wrap it in int() or use // instead of /"],
-        )
-    raise ExpressionError(
-        "wrong-type", f"`{param.name}` takes {_KIND_WORDS[param.kind]}, not {shown(value)}", span
-    )
-
-
-_KIND_WORDS = {
-    "int": "an integer",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "op": "an op or a block",
-    "text": "a word",
-}
-
-
 def shown(value: object) -> str:
     """A value as a message shows it."""
     if isinstance(value, OpWord):
@@ -235,29 +233,3 @@ def shown(value: object) -> str:
     if isinstance(value, LayerValue):
         return "a layer"
     return describe(value)
-
-
-def define_params(
-    env: Env,
-    params: Mapping[str, Param],
-    given: Mapping[str, tuple[object, Span]],
-    lets: Mapping[str, Argument],
-    evaluate: Callable[[Node], object],
-) -> None:
-    """Fill an environment: given params now, defaults and lets when they are asked for.
-
-    Raises:
-        ExpressionError: a given value is of the wrong kind.
-    """
-    for name, (value, span) in given.items():
-        check_kind(params[name], value, span)
-        env.values[name] = value
-    for name, param in params.items():
-        if name not in given and param.kind is None:
-            env.thunks[name] = (param.span, _thunk(evaluate, param.default))
-    for name, let in lets.items():
-        env.thunks[name] = (let.key.span, _thunk(evaluate, let.value))
-
-
-def _thunk(evaluate: Callable[[Node], object], node: Node) -> Callable[[], object]:
-    return lambda: evaluate(node)

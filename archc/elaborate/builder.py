@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostics, Label, Span
-from archc.elaborate.env import closest
+from archc.elaborate.env import Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import mismatch
 from archc.graph import Node, Scope, Value
 from archc.graph.typing import Bounds, type_node
 from archc.ops.base import Op
 from archc.ops.conditions import Refusal
+from archc.spec.syntax import Chain
+from archc.spec.words import written_names
 
 MAX_LAYERS = 1_000_000
 """Layers a spec may expand to before it is refused."""
@@ -40,6 +42,8 @@ class Builder:
         scopes: levels of the layer tree.
         flows: path -> what the layer or level yields.
         taken: path -> where it was named.
+        makers: value name -> the node that makes it.
+        leaves: path of a layer with nothing inside -> where it is.
     """
 
     sink: Diagnostics
@@ -50,6 +54,11 @@ class Builder:
     flows: dict[str, Flow] = field(default_factory=dict)
     taken: dict[str, Span] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
+    leaves: dict[str, Span] = field(default_factory=dict)
+    _unnamed: set[str] = field(default_factory=set)
+    _levels: dict[str, Span] = field(default_factory=dict)
+    _reserved: set[str] = field(default_factory=set)
+    _written: dict[int, tuple[Chain, tuple[str, ...]]] = field(default_factory=dict)
     _refused: set[tuple[str, int]] = field(default_factory=set)
     _steps: int = 0
 
@@ -66,28 +75,65 @@ class Builder:
     # -- paths ----------------------------------------------------------------------------
 
     def claim(self, path: str, span: Span) -> bool:
-        """Take a path a person wrote; an error when it is taken."""
+        """Take a path a person wrote, or a number; an error when it is taken."""
         first = self.taken.get(path)
-        if first is not None:
-            self.sink.error(
-                "name-taken",
-                f"the name `{path}` is used twice",
-                span,
-                secondary=[Label(first, "first used here")],
-            )
-            return False
+        message = f"the name `{path}` is used twice"
+        if first is None:
+            owner = next((level for level in _above(path) if level in self.leaves), None)
+            if owner is None:
+                self._take(path, span)
+                return True
+            first = self.leaves[owner]
+            message = f"`{owner}` is a layer, so `{path}` cannot lie inside it"
+        self.sink.error("name-taken", message, span, secondary=[Label(first, "first used here")])
+        return False
+
+    def claim_leaf(self, path: str, span: Span) -> bool:
+        """Declare a taken path to be that of a layer with nothing inside."""
+        self.leaves[path] = span
+        inside = self._levels.get(path)
+        if inside is None:
+            return True
+        self.sink.error(
+            "name-taken",
+            f"`{path}` cannot be a layer: another one lies inside it",
+            span,
+            secondary=[Label(inside, "inside it")],
+        )
+        return False
+
+    def take_number(self, level: Level, span: Span) -> str:
+        """The path of the next unnamed layer of a level."""
+        path = level.take_number()
+        self.claim(path, span)
+        self._unnamed.add(path)
+        return path
+
+    def _take(self, path: str, span: Span) -> None:
         self.taken[path] = span
-        return True
+        for level in _above(path):
+            if level in self._levels:
+                break
+            self._levels[level] = span
 
     def imply(self, level: Level, word: str, span: Span) -> str:
         """Take a free path for a layer nobody named."""
         path = level.child(word)
         number = 1
-        while path in self.taken:
+        while path in self.taken or path in self._reserved or path in self._levels:
             path = level.child(f"{word}_{number}")
             number += 1
-        self.taken[path] = span
+        self._take(path, span)
+        self._unnamed.add(path)
         return path
+
+    def reserve(self, level: Level, chain: Chain) -> None:
+        """Keep the names that are written in a chain for the layers they are written at."""
+        known = self._written.get(id(chain))
+        if known is None:
+            # The chain is kept, so that no other one gets its id.
+            known = self._written[id(chain)] = (chain, tuple(written_names(chain)))
+        self._reserved.update(level.child(name) for name in known[1])
 
     def scope(self, path: str, block: str | None, span: Span, doc: str = "") -> Level:
         """Open a level of the layer tree."""
@@ -101,42 +147,76 @@ class Builder:
 
     # -- references -----------------------------------------------------------------------
 
-    def resolve(self, name: str, span: Span, level: Level, frame: Frame) -> Flow:
+    def resolve(
+        self, name: str, span: Span, level: Level, frame: Frame, *, numbers: bool = False
+    ) -> Flow:
         """What a reference names, looked up from the inner level outwards within the frame.
 
+        Args:
+            name: the reference.
+            span: where it is written.
+            level: where it is looked up first.
+            frame: the block that it cannot look out of.
+            numbers: whether it may go by numbers, which shift when a layer is inserted.
+
         Raises:
-            KeyError: nothing (an error was recorded).
+            Poisoned: nothing (an error was recorded).
         """
         prefix = level.path
         while True:
             path = f"{prefix}.{name}" if prefix else name
             if path in self.flows:
+                if not numbers:
+                    self._check_named(path, prefix, span)
                 return self.flows[path]
             if prefix == frame.path or not prefix:
                 break
             prefix = prefix.rpartition(".")[0]
         if name in frame.inputs:
             return frame.inputs[name]
-        if name == "input" and self.inputs:
-            return next(iter(self.inputs.values()))
         if name in self.inputs:
             return self.inputs[name]
+        if name == "input" and self.inputs:
+            return next(iter(self.inputs.values()))
         self._unknown_reference(name, span, level, frame)
-        raise KeyError(name)
+        raise Poisoned
+
+    def _check_named(self, path: str, prefix: str, span: Span) -> None:
+        """Refuse a reference through a level or layer that nobody named."""
+        steps = [path, *_above(path)]
+        unnamed = [step for step in steps if step in self._unnamed and len(step) > len(prefix)]
+        if unnamed:
+            word = unnamed[-1].rpartition(".")[2]
+            self.sink.error(
+                "unknown-reference",
+                f"`{word}` is not a name that a layer was given",
+                span,
+                secondary=[Label(self.taken[unnamed[-1]], "this layer has no name")],
+                help=["name the layer: numbers and words shift when another layer is put before"],
+            )
+            raise Poisoned
 
     def _unknown_reference(self, name: str, span: Span, level: Level, frame: Frame) -> None:
         inner = f"{frame.path}." if frame.path else ""
-        options = [path.removeprefix(inner) for path in self.flows if path.startswith(inner)]
+        options = [
+            path.removeprefix(inner)
+            for path in self.flows
+            if path.startswith(inner) and path not in self._unnamed
+        ]
         options += [*frame.inputs, *self.inputs]
         close = closest(name, options)
-        later = level.child(name) in self.taken
         help_ = [f"did you mean `{close}`?"] if close else []
         if not help_ and options:
             nearest = ", ".join(f"`{option}`" for option in options[-5:])
-            help_ = [f"the last layers before this one are {nearest}"]
+            help_ = [f"layers before this one: {nearest}"]
         message = f"no layer before this one is named `{name}`"
-        if later:
+        if level.child(name) in self.taken:
             message = f"`{name}` cannot be used inside itself"
+        elif name in self.taken:
+            message = f"`{name}` lies outside of this block"
+            help_ = ["a block sees its inputs only: give it one with `inputs: [...]`"]
+        elif level.child(name) in self._reserved:
+            message = f"`{name}` comes after this layer, or is left out"
         self.sink.error("unknown-reference", message, span, help=help_)
 
     # -- nodes ----------------------------------------------------------------------------
@@ -218,3 +298,10 @@ class Builder:
             secondary=secondary,
             help=help_,
         )
+
+
+def _above(path: str) -> Iterator[str]:
+    """The levels that a path lies in, the nearest first."""
+    while "." in path:
+        path = path.rpartition(".")[0]
+        yield path

@@ -1,70 +1,86 @@
-"""Calls: an op or block found by its word, its arguments evaluated, its nodes made."""
+"""Calls: an op found by its word, its arguments evaluated, its node made."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archc.diagnostics import Label, Span
+from archc.diagnostics import Span
 from archc.elaborate.arguments import (
-    Evaluator,
     accepted_words,
     build_op,
-    define_params,
     op_value,
     shown,
     unknown_attribute,
 )
-from archc.elaborate.env import Env, LayerValue, OpWord, Poisoned, closest
-from archc.elaborate.frame import Flow, Frame, Module, Place
+from archc.elaborate.blocks import call_block
+from archc.elaborate.env import LayerValue, OpWord, Poisoned, closest
+from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
+from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
-from archc.spec.syntax import Argument, Block, Call
+from archc.spec.syntax import Call
 from archc.spec.tree import Node, Scalar
-from archc.spec.tree import Sequence as SequenceNode
 
 if TYPE_CHECKING:
     from archc.elaborate.elaborator import Elaborator
 
-MAX_BLOCK_DEPTH = 48
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PYTHON_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)")
 
 
 def call(
     elaborator: Elaborator, call: Call, path: str | None, inputs: list[Flow], place: Place
 ) -> Flow:
     """Elaborate an op or a block."""
-    word = call.head.text.strip()
-    held = _held(elaborator, call, word, place)
+    held = _held(elaborator, call, inputs[0], place)
     if isinstance(held, LayerValue):
         return _held_layer(elaborator, call, held, path, inputs, place)
-    name = held.name if isinstance(held, OpWord) else word
-    found = place.frame.module.blocks.get(name) or elaborator.standard.get(name)
-    if found is not None and (name not in elaborator.ops or name in place.frame.module.blocks):
-        return _block(elaborator, call, name, *found, path, inputs, place)
-    op = elaborator.ops.get(name)
-    if op is None:
-        _unknown_op(elaborator, call, name, place)
-        return None
-    return _op(elaborator, call, name, op, path, inputs, place)
+    module = held.module or place.frame.module
+    found = module.blocks.get(held.name) or elaborator.standard.get(held.name)
+    if found is not None:
+        return call_block(elaborator, call, *found, path, inputs, place)
+    if held.name in elaborator.ops:
+        return _op(elaborator, call, held.name, path, inputs, place)
+    if module.incomplete:
+        raise Poisoned
+    raise _unknown_op(elaborator, call, held.name, place)
 
 
-def _held(
-    elaborator: Elaborator, call: Call, word: str, place: Place
-) -> OpWord | LayerValue | None:
-    """The op or layer that a param of this name holds."""
-    try:
-        value = place.env.lookup(word)
-    except KeyError:
-        return None
+def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWord | LayerValue:
+    """The op or layer that the head of a call stands for: a word, a param, an expression."""
+    word = call.head.text
+    known = place.frame.module.words.known
+    if _WORD.fullmatch(word):
+        try:
+            value = place.env.lookup(word)
+        except KeyError:
+            return OpWord(word)
+        if not isinstance(value, (OpWord, LayerValue)) and word in known:
+            named = elaborator.words_of(place.frame.module)(word)
+            value = named if isinstance(named, OpWord) else value
+    else:
+        match = _PYTHON_CALL.fullmatch(word)
+        if match is not None and match[1] in known:
+            inside = match[2].strip()
+            form = f"{{{match[1]}: {inside}}}" if inside else match[1]
+            raise ExpressionError(
+                "unknown-op",
+                "a layer is no function call",
+                call.head.span,
+                [f"write `{form}`"],
+            )
+        value = elaborator.evaluate(call.head, flow, place)
     if isinstance(value, (OpWord, LayerValue)):
         return value
-    if word in elaborator.ops or word in place.frame.module.blocks or word in elaborator.standard:
-        return None
+    help_ = [f"leave the layer out where there is none: `if {word}: {word}`"]
     raise ExpressionError(
         "unknown-op",
-        f"`{word}` is no op here: it is a param that holds {shown(value)}",
+        f"`{word}` is no op here: it stands for {shown(value)}",
         call.head.span,
+        help_ if value is None else (),
     )
 
 
@@ -95,52 +111,102 @@ def _held_layer(
     return elaborator.dispatch(held.layer, path, inputs, inner)
 
 
+def _unknown_op(elaborator: Elaborator, call: Call, name: str, place: Place) -> ExpressionError:
+    options = [*elaborator.ops, *place.frame.module.blocks, *elaborator.standard]
+    close = closest(name, options)
+    help_ = [f"did you mean `{close}`?"] if close else ["`archc list --ops` lists the ops"]
+    return ExpressionError("unknown-op", f"there is no op or block `{name}`", call.head.span, help_)
+
+
+# -- ops ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Evaluated:
+    """Arguments of an op, as far as they can be evaluated.
+
+    Attributes:
+        values: attributes by name.
+        spans: where each was written.
+        operands: what flows in.
+        failed: whether something could not be evaluated.
+    """
+
+    values: dict[str, object]
+    spans: dict[str, Span]
+    operands: list[Flow]
+    failed: bool = False
+
+
 def _op(
     elaborator: Elaborator,
     call: Call,
     name: str,
-    op: type[Op],
     path: str | None,
     inputs: list[Flow],
     place: Place,
 ) -> Flow:
+    builder = elaborator.builder
     path = elaborator.path(path, name, call.head.span, place)
-    elaborator.builder.flows[path] = None
-    scope = elaborator.scope(place.env, inputs[0])
-    values: dict[str, object] = {}
-    spans: dict[str, Span] = {}
-    operands = list(inputs)
-    failed = False
-    written = _arguments(elaborator, call, name, op.principal, place)
-    for field_name, (argument, home) in written.items():
-        spans[field_name] = argument.span
-        try:
-            if field_name in op.references:
-                operands.append(elaborator.reference(argument.value, inputs[0], home))
-            else:
-                values[field_name] = _field(
-                    elaborator, op, field_name, argument.value, inputs[0], home
-                )
-        except ExpressionError as error:
-            elaborator.report(error)
-            failed = True
-        except (Poisoned, KeyError):
-            failed = True
-    if failed:
+    builder.flows[path] = None
+    if not builder.claim_leaf(path, call.head.span):
         return None
-    head = call.head.span
-    built = build_op(name, op, values, spans, head, elaborator.sink)
+    op = elaborator.ops[name]
+    evaluated = _evaluated(elaborator, call, name, op, inputs, place)
+    if evaluated.failed:
+        return None
+    built = build_op(name, op, evaluated.values, evaluated.spans, call.head.span, elaborator.sink)
     if built is None:
         return None
-    outputs = elaborator.builder.node(
-        path, name, built, operands, call.span, place.frame, attribute_spans=spans
+    outputs = builder.node(
+        path,
+        name,
+        built,
+        evaluated.operands,
+        call.span,
+        place.frame,
+        attribute_spans=evaluated.spans,
     )
     init = call.common.init
     if init is not None and outputs[0] is not None:
-        elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
+        scope = elaborator.scope(place, inputs[0])
+        builder.revise(path, lambda node: apply_init(node, init, scope))
     for index, output in enumerate(outputs):
-        elaborator.builder.flows[f"{path}.{index}" if index else path] = output
+        builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]
+
+
+def _evaluated(
+    elaborator: Elaborator,
+    call: Call,
+    name: str,
+    op: type[Op],
+    inputs: list[Flow],
+    place: Place,
+) -> _Evaluated:
+    found = _Evaluated({}, {}, list(inputs))
+    written = written_arguments(call, name, op.principal, place)
+    add_defaults(elaborator, written, name, place)
+    for key, (argument, home) in written.items():
+        found.spans[key] = argument.span
+        try:
+            if key in op.references:
+                found.operands.append(elaborator.reference(argument.value, inputs[0], home))
+            elif key in op.model_fields or op.model_config.get("extra") == "allow":
+                found.values[key] = _field(elaborator, op, key, argument.value, inputs[0], home)
+            else:
+                unknown_attribute(name, key, _attributes(op), argument.key.span, elaborator.sink)
+                found.failed = True
+        except ExpressionError as error:
+            elaborator.report(error)
+            found.failed = True
+        except Poisoned:
+            found.failed = True
+    return found
+
+
+def _attributes(op: type[Op]) -> list[str]:
+    return [*op.model_fields, *op.references]
 
 
 def _field(
@@ -151,172 +217,7 @@ def _field(
             raise ExpressionError("wrong-type", f"`{name}` is text", node.span)
         return node.text
     words = accepted_words(op, name)
-    evaluator = elaborator.evaluator(elaborator.scope(home.env, entering), home)
-    value = evaluator.value(node, lambda word: words is None or word in words)
+    value = elaborator.evaluator(home, entering).value(
+        node, lambda word: words is None or word in words
+    )
     return op_value(value)
-
-
-def _arguments(
-    elaborator: Elaborator, call: Call, name: str, principal: str | None, place: Place
-) -> dict[str, tuple[Argument, Place]]:
-    """Arguments as written, then defaults of the block's file, then of the spec.
-
-    Each comes with the place whose names it may use: a default uses those of its file.
-    """
-    arguments: dict[str, tuple[Argument, Place]] = {}
-    if call.primary is not None:
-        if principal is None:
-            raise ExpressionError(
-                "unknown-attribute",
-                f"`{name}` takes no value",
-                call.primary.span,
-                [f"write `{name}` alone"],
-            )
-        arguments[principal] = (Argument(call.head, call.primary), place)
-    for key, argument in call.arguments.items():
-        if key in arguments:
-            raise ExpressionError(
-                "duplicate-key",
-                f"`{key}` is given twice",
-                argument.key.span,
-                [f"`{name}: ...` already is `{key}`"],
-            )
-        arguments[key] = (argument, place)
-    for module in (place.frame.module, elaborator.main):
-        _, defaults = module.spec.defaults.get(name, (None, {}))
-        home = place.within(env=module.env)
-        for key, argument in defaults.items():
-            arguments.setdefault(key, (argument, home))
-    return arguments
-
-
-def _unknown_op(elaborator: Elaborator, call: Call, name: str, place: Place) -> None:
-    options = [*elaborator.ops, *place.frame.module.blocks, *elaborator.standard]
-    close = closest(name, options)
-    help_ = [f"did you mean `{close}`?"] if close else ["`archc list --ops` lists the ops"]
-    elaborator.sink.error(
-        "unknown-op", f"there is no op or block `{name}`", call.head.span, help=help_
-    )
-
-
-def _block(
-    elaborator: Elaborator,
-    call: Call,
-    name: str,
-    block: Block,
-    module: Module,
-    path: str | None,
-    inputs: list[Flow],
-    place: Place,
-) -> Flow:
-    frame = place.frame
-    elaborator.used_blocks.add(name)
-    if name in frame.blocks or len(frame.blocks) >= MAX_BLOCK_DEPTH:
-        way = " > ".join(f"`{step}`" for step in (*frame.blocks, name))
-        raise ExpressionError(
-            "block-recursion", f"block `{name}` uses itself: {way}", call.head.span
-        )
-    path = elaborator.path(path, name, call.head.span, place)
-    elaborator.builder.flows[path] = None
-    env = Env(module.env)
-    scope = elaborator.scope(env, inputs[0])
-    inner = Frame(
-        module=module,
-        env=env,
-        path=path,
-        inputs=_block_inputs(elaborator, call, block, inputs),
-        calls=(*frame.calls, call.span),
-        blocks=(*frame.blocks, name),
-        side=frame.side,
-    )
-    evaluator = Evaluator(scope, inner, elaborator.sink, elaborator.words)
-    given = _given(elaborator, call, name, block, place, inputs[0])
-    if given is None:
-        return None
-    define_params(
-        env,
-        block.params,
-        given,
-        block.lets,
-        lambda node: evaluator.value(node, elaborator.is_enum_word),
-    )
-    level = elaborator.builder.scope(path, name, call.span, block.doc)
-    result = elaborator.chain(block.chain, inputs[0], Place(inner, level, env, False))
-    known = [name for name in (*block.params, *block.lets) if name in env.values]
-    elaborator.builder.keep_params(path, {name: env.values[name] for name in known})
-    elaborator.builder.flows[path] = result
-    return result
-
-
-def _block_inputs(
-    elaborator: Elaborator, call: Call, block: Block, inputs: list[Flow]
-) -> dict[str, Flow]:
-    names = [name.text for name in block.inputs]
-    wanted = max(1, len(names))
-    if len(inputs) != wanted:
-        raise ExpressionError(
-            "wrong-arity",
-            f"block `{block.name}` takes {wanted} input{'s' if wanted > 1 else ''}, "
-            f"not {len(inputs)}",
-            call.span,
-        )
-    return {"in": inputs[0], **dict(zip(names, inputs, strict=False))}
-
-
-def _given(
-    elaborator: Elaborator, call: Call, name: str, block: Block, place: Place, entering: Flow
-) -> dict[str, tuple[object, Span]] | None:
-    """Params given at a call, evaluated; None after errors."""
-    given: dict[str, tuple[object, Span]] = {}
-    names = list(block.params)
-    ok = True
-    written = _arguments(elaborator, call, name, names[0] if names else None, place)
-    for key, (argument, home) in written.items():
-        if key not in block.params:
-            unknown_attribute(name, key, names, argument.key.span, elaborator.sink)
-            ok = False
-            continue
-        try:
-            evaluator = elaborator.evaluator(elaborator.scope(home.env, entering), home)
-            value = evaluator.value(argument.value, elaborator.is_enum_word)
-        except ExpressionError as error:
-            elaborator.report(error)
-            ok = False
-            continue
-        positional = call.primary is not None and argument.value is call.primary
-        if positional and isinstance(value, list) and not _is_list(block, key):
-            given |= _positional(elaborator, value, block, argument, call)
-        else:
-            given[key] = (value, argument.value.span)
-    for key, param in block.params.items():
-        if param.kind is not None and key not in given and ok:
-            elaborator.sink.error(
-                "missing-attribute",
-                f"block `{name}` needs `{key}`",
-                call.head.span,
-                secondary=[Label(param.span, "declared here without a default")],
-            )
-            ok = False
-    return given if ok else None
-
-
-def _positional(
-    elaborator: Elaborator, values: list[object], block: Block, argument: Argument, call: Call
-) -> dict[str, tuple[object, Span]]:
-    names = list(block.params)
-    if len(values) > len(names):
-        raise ExpressionError(
-            "unknown-attribute",
-            f"block `{block.name}` has {len(names)} params, but {len(values)} values are given",
-            argument.value.span,
-        )
-    node = argument.value
-    places = node.items if isinstance(node, SequenceNode) else [node] * len(values)
-    return {
-        name: (value, place.span) for name, value, place in zip(names, values, places, strict=False)
-    }
-
-
-def _is_list(block: Block, param: str) -> bool:
-    declared = block.params[param]
-    return declared.kind == "list" or isinstance(declared.default, SequenceNode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostics, Span
@@ -10,14 +10,15 @@ from archc.elaborate.arguments import Evaluator, enum_words
 from archc.elaborate.builder import Builder
 from archc.elaborate.calls import call
 from archc.elaborate.checks import check_expected_shape
-from archc.elaborate.env import Env, LayerScope, Poisoned
-from archc.elaborate.frame import Flow, Module, Place
+from archc.elaborate.env import LayerScope, OpWord, Poisoned
+from archc.elaborate.frame import Flow, Level, Module, Place
 from archc.elaborate.joins import join
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError, parse_for, parse_template
 from archc.spec.syntax import (
     NO_COMMON,
     Block,
+    Broken,
     Call,
     Chain,
     ForItem,
@@ -31,6 +32,13 @@ from archc.spec.syntax import (
 )
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
+from archc.spec.words import parts
+
+MAX_DEPTH = 64
+"""Layers inside layers: sections, structures and blocks."""
+
+REFERENCES = frozenset({"in", "input", "prev"})
+"""References that every chain has; no layer can have such a name."""
 
 
 @dataclass(slots=True)
@@ -41,14 +49,16 @@ class Elaborator:
         builder: the graph under construction.
         ops: the table of ops.
         main: the file being compiled; its `defaults` apply everywhere.
+        strict: whether `expect` of a layer is enforced.
         standard: blocks that ship with archc.
     """
 
     builder: Builder
     ops: Mapping[str, type[Op]]
     main: Module
-    standard: Mapping[str, tuple[Block, Module]]
-    used_blocks: set[str] = field(default_factory=set)
+    strict: bool = True
+    standard: Mapping[str, tuple[Block, Module]] = field(default_factory=dict)
+    _depth: int = 0
 
     @property
     def sink(self) -> Diagnostics:
@@ -90,7 +100,7 @@ class Elaborator:
             if isinstance(item, IfItem):
                 return self._chosen(item, flow, place)
             header = parse_for(item.header)
-            value = header.iterable.evaluate(self.scope(place.env, flow))
+            value = header.iterable.evaluate(self.scope(place, flow))
             bound = [header.bind(element) for element in header.iterate(value)]
         except ExpressionError as error:
             self.report(error)
@@ -110,13 +120,32 @@ class Elaborator:
 
     def layer(self, item: LayerItem, flow: Flow, place: Place) -> Flow:
         """Elaborate one layer with its common keys."""
-        layer = item.layer
-        self.builder.step(layer.span)
-        path = None
+        self.builder.step(item.layer.span)
+        if self._depth >= MAX_DEPTH:
+            self.sink.error(
+                "too-deep",
+                f"layers are nested more than {MAX_DEPTH} levels deep",
+                item.layer.span,
+                help=["sections, structures and blocks count, wherever they are written"],
+            )
+            return None
+        self._depth += 1
         try:
-            if isinstance(layer, Section):
-                return self._level(item, layer.chain, flow, place)
-            common = layer.common
+            return self._layer(item, flow, place)
+        finally:
+            self._depth -= 1
+
+    def _layer(self, item: LayerItem, flow: Flow, place: Place) -> Flow:
+        layer = item.layer
+        if isinstance(layer, Section):
+            return self._level(item, layer.chain, flow, place)
+        if isinstance(layer, Broken):
+            self._place_of_failure(item, flow, place)
+            return None
+        common = layer.common
+        path = None
+        result: Flow = None
+        try:
             if common.when is not None and not self.truth(common.when, flow, place):
                 return flow
             inputs = self._origins(common.origin, flow, place)
@@ -124,46 +153,62 @@ class Elaborator:
             if common.side is not None:
                 frame = replace(frame, side=_side(common.side))
             inner = Place(frame, place.level, place.env, place.numbered)
-            path = self._explicit_path(item, inner, inputs[0])
+            path = self._explicit_path(item, inputs[0], inner)
             result = self.dispatch(layer, path, inputs, inner)
-            if common.expect is not None and result is not None:
-                reader = self.evaluator(self.scope(inner.env, result), inner)
-                check_expected_shape(common.expect, result, reader, self.sink)
+            if common.expect is not None and result is not None and self.strict:
+                check_expected_shape(
+                    common.expect, result, self.evaluator(inner, result), self.sink
+                )
         except ExpressionError as error:
             self.report(error)
             result = None
-        except (Poisoned, KeyError):
+        except Poisoned:
             result = None
-        if path is None and item.name is not None:
-            path = self._explicit_path(item, place, flow)
+        if path is None:
+            path = self._place_of_failure(item, flow, place) if result is None else None
         if path is not None:
             self.builder.flows[path] = result
-        return flow if not isinstance(layer, Section) and layer.common.side else result
+        return flow if common.side is not None else result
 
-    def _explicit_path(self, item: LayerItem, place: Place, flow: Flow) -> str | None:
+    def _place_of_failure(self, item: LayerItem, flow: Flow, place: Place) -> str | None:
+        """Take the name of a layer that failed, so that references to it are not reported."""
+        if item.name is None:
+            return None
+        path = self._explicit_path(item, flow, place)
+        if path is not None:
+            self.builder.flows[path] = None
+        return path
+
+    def _explicit_path(self, item: LayerItem, flow: Flow, place: Place) -> str | None:
         """The path a person wrote; None when the layer is unnamed."""
         if item.name is None:
             return None
+        name = "unnamed"
         try:
-            name = parse_template(item.name).render(self.scope(place.env, flow))
+            name = parse_template(item.name).render(self.scope(place, flow))
+            if name in REFERENCES:
+                raise ExpressionError(
+                    "bad-name",
+                    f"`{name}` is what `from` calls a value that is always there",
+                    item.name.span,
+                    ["choose another name"],
+                )
         except ExpressionError as error:
             self.report(error)
-            return self.builder.imply(place.level, "unnamed", item.name.span)
         except Poisoned:
-            return self.builder.imply(place.level, "unnamed", item.name.span)
-        path = place.level.child(name)
-        if not self.builder.claim(path, item.name.span):
-            return self.builder.imply(place.level, name, item.name.span)
-        return path
+            pass
+        else:
+            path = place.level.child(name)
+            if self.builder.claim(path, item.name.span):
+                return path
+        return self.builder.imply(place.level, name, item.name.span)
 
     def path(self, path: str | None, word: str, span: Span, place: Place) -> str:
         """The path of a layer: written, numbered or implied by its word."""
         if path is not None:
             return path
         if place.numbered:
-            numbered = place.level.take_number()
-            self.builder.claim(numbered, span)
-            return numbered
+            return self.builder.take_number(place.level, span)
         return self.builder.imply(place.level, word, span)
 
     def dispatch(self, layer: Layer, path: str | None, inputs: list[Flow], place: Place) -> Flow:
@@ -179,15 +224,15 @@ class Elaborator:
             )
         inner = place
         if path is not None:
-            inner = place.within(level=self.builder.scope(path, None, layer.span))
+            inner = place.within(level=self.open(path, None, parts(layer), layer.span))
         if isinstance(layer, Group):
             return self.chain(layer.chain, inputs[0], inner)
         assert isinstance(layer, Join)
         return join(self, layer, inputs[0], inner)
 
     def _level(self, item: LayerItem, chain: Chain, flow: Flow, place: Place) -> Flow:
-        path = self.path(self._explicit_path(item, place, flow), "section", chain.span, place)
-        level = self.builder.scope(path, None, chain.span)
+        path = self.path(self._explicit_path(item, flow, place), "section", chain.span, place)
+        level = self.open(path, None, [chain], chain.span)
         result = self.chain(chain, flow, place.within(level=level))
         self.builder.flows[path] = result
         return result
@@ -198,51 +243,66 @@ class Elaborator:
         nodes = origin.items if isinstance(origin, SequenceNode) else (origin,)
         return [self.reference(node, flow, place) for node in nodes]
 
-    def reference(self, node: Node, flow: Flow, place: Place) -> Flow:
+    def open(
+        self, path: str, block: str | None, chains: Iterable[Chain], span: Span, doc: str = ""
+    ) -> Level:
+        """Open a level of the layer tree; names written in it are kept for their layers."""
+        level = self.builder.scope(path, block, span, doc)
+        for chain in chains:
+            self.builder.reserve(level, chain)
+        return level
+
+    def reference(self, node: Node, flow: Flow, place: Place, *, numbers: bool = False) -> Flow:
         """What a reference names.
 
+        Args:
+            node: the reference.
+            flow: the value before it.
+            place: where it is looked up.
+            numbers: whether it may go by numbers.
+
         Raises:
-            KeyError: nothing (reported).
+            Poisoned: nothing (reported).
             ExpressionError: the name is no name.
         """
         if not isinstance(node, Scalar):
             raise ExpressionError("wrong-kind", "a reference is the name of a layer", node.span)
-        name = parse_template(node).render(self.scope(place.env, flow))
+        name = parse_template(node).render(self.scope(place, flow))
         if name == "prev":
             return flow
-        return self.builder.resolve(name, node.span, place.level, place.frame)
+        return self.builder.resolve(name, node.span, place.level, place.frame, numbers=numbers)
 
     # -- helpers --------------------------------------------------------------------------
 
-    @property
-    def words(self) -> frozenset[str]:
-        """Words that can start a call in a layer given as a value."""
-        return frozenset({*self.ops, *self.standard, *self.main.blocks})
-
-    def scope(self, env: Env, flow: Flow) -> LayerScope:
-        """Names for a layer that `flow` enters."""
+    def scope(self, place: Place, flow: Flow) -> LayerScope:
+        """Names for a layer at a place, which `flow` enters."""
         entering = None if flow is None else flow.type
-        return LayerScope(env, entering, flow is None, self.is_word)
+        return LayerScope(place.env, entering, flow is None, self.words_of(place.frame.module))
 
-    def is_word(self, name: str) -> bool:
-        """Whether a word names an op or a block."""
-        return name in self.ops or name in self.main.blocks or name in self.standard
+    def words_of(self, module: Module) -> Callable[[str], OpWord | str | None]:
+        """What words mean in a file that nothing in it defines."""
 
-    def is_enum_word(self, name: str) -> bool:
-        """Whether some op takes this word (`padding: half`), so that a param may hold it."""
-        return name in enum_words(tuple(self.ops.values()))
+        def word(name: str) -> OpWord | str | None:
+            if name in self.ops or name in module.blocks or name in self.standard:
+                return OpWord(name, module)
+            return name if name in enum_words(tuple(self.ops.values())) else None
+
+        return word
+
+    def evaluator(self, place: Place, flow: Flow) -> Evaluator:
+        """Evaluates arguments of a layer at a place, which `flow` enters."""
+        frame = place.frame
+        if frame.env is not place.env:
+            frame = replace(frame, env=place.env)
+        return Evaluator(self.scope(place, flow), frame, self.sink, frame.module.words)
 
     def evaluate(self, node: Node, flow: Flow, place: Place) -> object:
         """The value of an argument of a layer that `flow` enters."""
-        return self.evaluator(self.scope(place.env, flow), place).value(node)
+        return self.evaluator(place, flow).value(node)
 
     def truth(self, condition: Scalar, flow: Flow, place: Place) -> bool:
         """Whether a condition holds for a layer that `flow` enters."""
-        return bool(self.evaluate(condition, flow, place))
-
-    def evaluator(self, scope: LayerScope, place: Place) -> Evaluator:
-        """Evaluates arguments at a place."""
-        return Evaluator(scope, replace(place.frame, env=place.env), self.sink, self.words)
+        return self.evaluator(place, flow).holds(condition)
 
     @staticmethod
     def as_branch(body: Chain) -> LayerItem:

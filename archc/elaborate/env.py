@@ -13,10 +13,14 @@ from archc.spec.syntax import Layer
 from archc.types import TensorType
 
 if TYPE_CHECKING:
-    from archc.elaborate.frame import Frame
+    from archc.elaborate.frame import Frame, Module
 
 ENTERING = ("in_shape", "in_channels", "in_features", "in_length", "in_height", "in_width")
 """Names of the sizes of the tensor that enters a layer."""
+
+
+MAX_DEFINITIONS = 32
+"""Definitions that may be made from one another, one after the other."""
 
 
 class Poisoned(Exception):  # noqa: N818 - not an error: the error was reported where it arose
@@ -25,9 +29,16 @@ class Poisoned(Exception):  # noqa: N818 - not an error: the error was reported 
 
 @dataclass(frozen=True, slots=True)
 class OpWord:
-    """A bare word that names an op or a block, as a value (`act: relu`)."""
+    """A bare word that names an op or a block, as a value (`act: relu`).
+
+    Attributes:
+        name: the word.
+        module: the file in which it was written, whose blocks it may mean; two words are equal
+            whatever their files.
+    """
 
     name: str
+    module: Module | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
@@ -57,7 +68,8 @@ class Env:
     parent: Env | None = None
     values: dict[str, object] = field(default_factory=dict)
     thunks: dict[str, tuple[Span, Callable[[], object]]] = field(default_factory=dict)
-    _running: set[str] = field(default_factory=set)
+    _running: list[str] = field(default_factory=list)
+    _failed: set[str] = field(default_factory=set)
 
     def lookup(self, name: str) -> object:
         """The value of a name.
@@ -65,7 +77,7 @@ class Env:
         Raises:
             KeyError: nothing has that name.
             ExpressionError: its definition fails or goes in a circle.
-            Poisoned: its definition depends on something that failed.
+            Poisoned: its definition failed before, or depends on something that failed.
         """
         env: Env | None = self
         while env is not None:
@@ -78,15 +90,39 @@ class Env:
 
     def _force(self, name: str) -> object:
         span, compute = self.thunks[name]
+        if name in self._failed:
+            raise Poisoned
         if name in self._running:
-            raise ExpressionError("circular-definition", f"`{name}` is defined by itself", span)
-        self._running.add(name)
+            raise ExpressionError("circular-definition", self._circle(name), span)
+        if len(self._running) >= MAX_DEFINITIONS:
+            raise ExpressionError(
+                "expression-limit",
+                f"more than {MAX_DEFINITIONS} definitions, each made from the next",
+                span,
+            )
+        self._running.append(name)
         try:
             value = compute()
+        except ExpressionError:
+            self._failed.add(name)  # whoever asked reports it, once
+            raise
         finally:
-            self._running.discard(name)
+            self._running.remove(name)
         self.values[name] = value
         return value
+
+    def _circle(self, name: str) -> str:
+        """What to say of a definition that needs itself."""
+        circle = [*self._running[self._running.index(name) :], name]
+        if len(circle) == 2:
+            return f"`{name}` is defined by itself"
+        way = " needs ".join(f"`{step}`" for step in circle)
+        return f"`{name}` is defined by itself: {way}"
+
+    def fail(self, name: str, span: Span) -> None:
+        """Let a name stand for something that failed."""
+        self.thunks[name] = (span, lambda: None)
+        self._failed.add(name)
 
     def child(self, values: Mapping[str, object] | None = None) -> Env:
         """A level inside this one."""
@@ -109,29 +145,29 @@ class LayerScope:
         env: loop variables, params, lets.
         entering: type of the entering tensor; None when there is none or it failed.
         failed: whether there is one that failed.
-        words: names of ops and blocks.
+        word: what a name means that nothing defines: an op, a block, a word that attributes
+            take; None if nothing.
     """
 
     env: Env
     entering: TensorType | None
     failed: bool
-    words: Callable[[str], bool]
+    word: Callable[[str], OpWord | str | None]
 
     def lookup(self, name: str) -> object:
-        """See `Env.lookup`; the last resort is a word that names an op or block."""
+        """See `Env.lookup`; the last resort is a word of the language."""
         try:
             return self.env.lookup(name)
         except KeyError:
             pass
         if name in ENTERING and (self.entering is not None or self.failed):
             return self._entering(name)
-        if name in {"none", "null"}:
+        if name == "none":
             return None
-        if name in {"true", "false"}:
-            return name == "true"
-        if self.words(name):
-            return OpWord(name)
-        raise KeyError(name)
+        word = self.word(name)
+        if word is None:
+            raise KeyError(name)
+        return word
 
     def _entering(self, name: str) -> object:
         if self.entering is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Span
 from archc.elaborate.env import Env
 from archc.graph import Value
+from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Spec
 
 Flow = Value | None
@@ -21,12 +22,17 @@ class Module:
     Attributes:
         spec: the file, read.
         env: params and lets.
+        words: what starts a call in it.
         blocks: name -> (block, the file it belongs to).
+        incomplete: whether something it imports is missing, so that a word may be unknown for
+            that reason.
     """
 
     spec: Spec
     env: Env
+    words: Vocabulary
     blocks: dict[str, tuple[Block, Module]] = field(default_factory=dict)
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +45,7 @@ class Frame:
         path: layer path; "" at the top.
         inputs: what flows in, by name (`in` for the first).
         calls: spans of the calls that led here, outermost first.
-        blocks: names of the blocks being elaborated, outermost first.
+        blocks: the blocks being elaborated, outermost first.
         side: see `Node.side`; inherited by everything inside.
     """
 
@@ -48,7 +54,7 @@ class Frame:
     path: str
     inputs: Mapping[str, Flow]
     calls: tuple[Span, ...] = ()
-    blocks: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
     side: str | None = None
 
 
@@ -94,3 +100,8 @@ class Place:
     def within(self, level: Level | None = None, env: Env | None = None) -> Place:
         """The same place at another level or with more names."""
         return Place(self.frame, level or self.level, env or self.env, self.numbered)
+
+    def in_file(self, module: Module) -> Place:
+        """The same place as seen by the text of another file: only its own names are visible."""
+        frame = replace(self.frame, module=module, env=module.env)
+        return Place(frame, self.level, module.env, self.numbered)

@@ -31,6 +31,14 @@ def _residual(elaborator: Elaborator, structure: Join, flow: Flow, place: Place)
     main = elaborator.chain(structure.body, flow, place)
     if not joined:
         return main
+    if main is flow and flow is not None and structure.shortcut is None:
+        elaborator.sink.error(
+            "branch-empty",
+            "the body of this `residual` has no layers",
+            structure.head.span,
+            help=["it would add its input to itself"],
+        )
+        return None
     if structure.drop_path is not None:
         main = _drop_path(elaborator, structure.drop_path, main, flow, place)
     shortcut = flow
@@ -130,6 +138,8 @@ def _combine(
     structure: Join,
     place: Place,
 ) -> Flow:
+    if structure.flawed:
+        return None
     span: Span = structure.head.span
     spans = {"dim": structure.dim.span} if structure.dim is not None else {}
     op = build_op(op_name, elaborator.ops[op_name], attributes, spans, span, elaborator.sink)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from archc.diagnostics import Diagnostics, Span
-from archc.elaborate.arguments import Evaluator, check_kind
+from archc.elaborate.arguments import Evaluator
 from archc.elaborate.builder import Builder, TooManyLayers
 from archc.elaborate.checks import (
     check_expectations,
@@ -19,12 +20,15 @@ from archc.elaborate.checks import (
 from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
 from archc.elaborate.frame import Flow, Frame, Module, Place
+from archc.elaborate.imports import Library, with_blocks
 from archc.elaborate.inputs import Inputs, bind_inputs
+from archc.elaborate.params import check_kind, define
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
-from archc.spec.syntax import Block, Spec
+from archc.spec.read_chain import Vocabulary
+from archc.spec.syntax import Block, Param, Spec
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
@@ -54,13 +58,17 @@ class Sources:
 
     Attributes:
         ops: the table of ops.
+        words: what starts a call in every file: ops and standard blocks.
         libraries: id of a spec -> the blocks it imports: name -> (block, its file).
         standard: blocks that ship with archc, likewise.
+        incomplete: ids of specs of which an import could not be read.
     """
 
     ops: Mapping[str, type[Op]]
-    libraries: Mapping[int, Mapping[str, tuple[Block, Spec]]]
-    standard: Mapping[str, tuple[Block, Spec]]
+    words: Vocabulary
+    libraries: Mapping[int, Library]
+    standard: Library
+    incomplete: Collection[int] = ()
 
 
 def elaborate(spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -> Graph | None:
@@ -82,90 +90,76 @@ class _Program:
         self.choice = choice
         self.sink = sink
         self.sources = sources
-        self.main = Module(spec, Env())
-        self.modules: dict[int, Module] = {id(spec): self.main}
+        self.modules: dict[int, Module] = {}
         self.builder = Builder(sink)
-        self.elaborator = Elaborator(
-            self.builder, sources.ops, self.main, self._attach(sources.standard)
-        )
-        self._bind_blocks()
+        self.main = Module(spec, Env(), sources.words)
+        self.elaborator = Elaborator(self.builder, sources.ops, self.main, not choice.overrides)
+        self.elaborator.standard = self._attach(sources.standard)
+        self._bind(self.main)
 
     # -- modules --------------------------------------------------------------------------
 
-    def _attach(self, blocks: Mapping[str, tuple[Block, Spec]]) -> dict[str, tuple[Block, Module]]:
+    def _attach(self, blocks: Library) -> dict[str, tuple[Block, Module]]:
         return {name: (block, self._module(spec)) for name, (block, spec) in blocks.items()}
 
     def _module(self, spec: Spec) -> Module:
-        """The module of an imported file; its blocks see each other and its own params."""
+        """The module of another file; its blocks see each other and its own params."""
         module = self.modules.get(id(spec))
         if module is None:
-            module = Module(spec, Env())
-            self.modules[id(spec)] = module
-            module.blocks = self._attach(self.sources.libraries.get(id(spec), {}))
-            module.blocks |= {name: (block, module) for name, block in spec.blocks.items()}
+            module = Module(spec, Env(), self.sources.words)
+            self._bind(module)
             self._define(module, {})
         return module
 
-    def _bind_blocks(self) -> None:
-        self.main.blocks = self._attach(self.sources.libraries.get(id(self.spec), {}))
-        for name, block in self.spec.blocks.items():
-            if name in self.sources.ops:
-                self.sink.error(
-                    "name-taken", f"`{name}` is an op; a block needs another name", block.span
-                )
-            self.main.blocks[name] = (block, self.main)
+    def _bind(self, module: Module) -> None:
+        """Give a module the blocks that it imports, then its own."""
+        spec = module.spec
+        self.modules[id(spec)] = module
+        imported = self.sources.libraries.get(id(spec), {})
+        own = {name: (block, spec) for name, block in spec.blocks.items()}
+        module.blocks = self._attach(imported) | self._attach(own)
+        module.words = with_blocks(module.words, {**imported, **own})
+        module.incomplete = id(spec) in self.sources.incomplete
 
     def _evaluator(self, module: Module) -> Evaluator:
-        elaborator = self.elaborator
-        scope = LayerScope(module.env, None, False, elaborator.is_word)
+        """Evaluates at the top of a file, where no tensor enters."""
+        scope = LayerScope(module.env, None, False, self.elaborator.words_of(module))
         frame = Frame(module, module.env, "", {})
-        return Evaluator(scope, frame, self.sink, elaborator.words)
+        return Evaluator(scope, frame, self.sink, module.words)
 
     def _define(self, module: Module, given: Mapping[str, Node]) -> None:
         """Params and lets of a file: all lazy, so that their order does not matter."""
+        spec = module.spec
+        evaluator = self._evaluator(module)
 
-        def thunk(node: Node, name: str) -> object:
-            value = self._evaluator(module).value(node, self.elaborator.is_enum_word)
-            param = module.spec.params.get(name)
-            if param is not None:
-                check_kind(param, value, node.span)
-            return value
+        def value(param: Param, node: Node) -> object:
+            anything = (lambda word: True) if param.kind == "text" else None
+            result = evaluator.value(node, anything)
+            check_kind(param, result, node.span)
+            return result
 
-        def define(name: str, span: Span, node: Node) -> None:
-            module.env.thunks[name] = (span, lambda: thunk(node, name))
-
-        for name, param in module.spec.params.items():
-            if name in given:
-                define(name, param.span, given[name])
-            elif param.kind is None:
-                define(name, param.span, param.default)
-        for name, let in module.spec.lets.items():
-            define(name, let.key.span, let.value)
+        define(module.env, spec.params, spec.lets, evaluator.value, but=given)
+        for name, node in given.items():
+            param = spec.params[name]
+            module.env.thunks[name] = (param.span, partial(value, param, node))
 
     # -- params ---------------------------------------------------------------------------
 
     def _given(self) -> dict[str, Node]:
+        """Values of params: the variant's, then those set; only known params."""
         given: dict[str, Node] = {}
-        variant = self.choice.variant
-        if variant is not None:
-            if variant not in self.spec.variants:
-                self._unknown_variant(variant)
-            for name, argument in self.spec.variants.get(variant, {}).items():
-                self._check_param(name, argument.key.span)
-                given[name] = argument.value
-        for name, other in self.spec.variants.items():
-            for param, argument in other.items():
-                if name != variant:
-                    self._check_param(param, argument.key.span)
+        for name, arguments in self.spec.variants.items():
+            for param, argument in arguments.items():
+                if self._check_param(param, argument.key.span) and name == self.choice.variant:
+                    given[param] = argument.value
         for name, node in self.choice.overrides.items():
-            self._check_param(name, node.span)
-            given[name] = node
-        self._require_params(given)
+            if self._check_param(name, node.span):
+                given[name] = node
         return given
 
-    def _check_param(self, name: str, span: Span) -> None:
+    def _check_param(self, name: str, span: Span) -> bool:
         if name in self.spec.params:
-            return
+            return True
         close = closest(name, list(self.spec.params))
         listing = ", ".join(f"`{param}`" for param in self.spec.params) or "no params"
         self.sink.error(
@@ -174,6 +168,7 @@ class _Program:
             span,
             help=[f"did you mean `{close}`?" if close else f"it has {listing}"],
         )
+        return False
 
     def _unknown_variant(self, variant: str) -> None:
         close = closest(variant, list(self.spec.variants))
@@ -186,33 +181,39 @@ class _Program:
         )
 
     def _require_params(self, given: Mapping[str, Node]) -> None:
+        """Report params without a value; what uses them is not reported again."""
         for name, param in self.spec.params.items():
-            if param.kind is not None and name not in given:
-                help_ = [f"--set {name}=..."]
-                if self.spec.variants:
-                    help_.insert(0, f"choose a variant: {', '.join(self.spec.variants)}")
-                self.sink.error(
-                    "missing-param", f"param `{name}` needs a value", param.span, help=help_
-                )
+            if param.kind is None or name in given:
+                continue
+            self.main.env.fail(name, param.span)
+            help_ = [f"--set {name}=..."]
+            if self.spec.variants:
+                help_.insert(0, f"choose a variant: {', '.join(self.spec.variants)}")
+            self.sink.error(
+                "missing-param", f"param `{name}` needs a value", param.span, help=help_
+            )
 
     # -- the run --------------------------------------------------------------------------
 
     def run(self) -> Graph | None:
-        before = len(self.sink)
-        given = self._given()
-        if len(self.sink) > before:
+        if self.choice.variant is not None and self.choice.variant not in self.spec.variants:
+            self._unknown_variant(self.choice.variant)
             return None
+        given = self._given()
         self._define(self.main, given)
+        self._require_params(given)
         self._force_definitions()
         bound = bind_inputs(self.spec.inputs, self._evaluator(self.main), self.sink)
-        if bound is None or self.spec.layers is None:
+        if self.spec.layers is None:
             return None
-        inputs = bound.values
-        self.builder.inputs.update((value.name, value) for value in inputs)
-        self.builder.bounds = bound.bounds
-        flow: Flow = inputs[0]
+        # An input that failed is no reason to stay silent about the layers.
+        self.builder.inputs.update((declared.name.text, None) for declared in self.spec.inputs)
+        if bound is not None:
+            self.builder.inputs.update((value.name, value) for value in bound.values)
+            self.builder.bounds = bound.bounds
+        flow = next(iter(self.builder.inputs.values()), None)
         frame = Frame(self.main, self.main.env, "", {"in": flow})
-        level = self.builder.scope("", None, self.spec.span, self.spec.doc)
+        level = self.elaborator.open("", None, [self.spec.layers], self.spec.span, self.spec.doc)
         place = Place(frame, level, self.main.env, False)
         try:
             last = self.elaborator.chain(self.spec.layers, flow, place)
@@ -220,10 +221,24 @@ class _Program:
             self.sink.error("expansion-limit", "the spec expands to too many layers", limit.span)
             return None
         outputs = self._outputs(last, place)
+        self._check_defaults()
         warn_unused_names(self.spec, self.sink)
-        if self.sink.has_errors or not outputs:
+        if self.sink.has_errors or bound is None or not outputs:
             return None
         return self._finish(bound, outputs)
+
+    def _check_defaults(self) -> None:
+        """Report defaults of what is neither an op nor a block."""
+        options = [*self.sources.ops, *self.main.blocks, *self.elaborator.standard]
+        for name, (key, _) in self.spec.defaults.items():
+            if name not in options and not self.main.incomplete:
+                close = closest(name, options)
+                self.sink.error(
+                    "unknown-op",
+                    f"there is no op or block `{name}`",
+                    key.span,
+                    help=[f"did you mean `{close}`?"] if close else [],
+                )
 
     def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph | None:
         found = derive_preconditions(self.builder.nodes, bound.sizes)

@@ -1,61 +1,91 @@
-"""Reading a tree into a `Spec`: header, params, blocks, inputs, layers. Nothing is evaluated."""
+"""Reading a tree into a `Spec`: header, params, inputs, layers. Nothing is evaluated.
+
+`read_blocks` reads the blocks, `read_chain` the layers.
+"""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-from archc.diagnostics import Diagnostics, Label, Source, Span
-from archc.spec.read_chain import STRUCTURES, ChainReader, is_empty
-from archc.spec.syntax import (
-    KINDS,
-    Argument,
-    Block,
-    Chain,
-    Import,
-    Input,
-    LayerItem,
-    Param,
-    Spec,
-)
+from archc.diagnostics import Diagnostics, Source, Span
+from archc.spec.read_blocks import BlockReader, may_hold_op
+from archc.spec.read_chain import ChainReader, Vocabulary
+from archc.spec.read_entries import EntryReader
+from archc.spec.syntax import Argument, Chain, Import, Input, Spec
 from archc.spec.tree import Entry, Node, Scalar, Sequence
 from archc.spec.tree import Mapping as MappingNode
 
 FORMAT_VERSION = 1
-TOP_KEYS = frozenset(
-    {
-        "archc",
-        "name",
-        "doc",
-        "params",
-        "let",
-        "variants",
-        "import",
-        "inputs",
-        "defaults",
-        "blocks",
-        "layers",
-        "outputs",
-        "expect",
-    }
+TOP_KEYS = (
+    "archc",
+    "name",
+    "doc",
+    "params",
+    "let",
+    "variants",
+    "import",
+    "inputs",
+    "defaults",
+    "blocks",
+    "layers",
+    "outputs",
+    "expect",
 )
-_INPUT_KEYS = frozenset({"shape", "dtype", "sizes"})
-_BLOCK_KEYS = frozenset({"doc", "params", "let", "inputs", "body"})
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Keys of a spec, in the order in which they are usually written."""
+
+MAX_NAME = 100
+"""Characters of a model's name."""
+
+_INPUT_KEYS = ("shape", "dtype", "sizes")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 
+def read_imports(tree: Node, sink: Diagnostics) -> tuple[Import, ...]:
+    """The imports of a file; they are read first, because they name blocks."""
+    if not isinstance(tree, MappingNode):
+        return ()
+    entry = next((entry for entry in tree.entries if entry.key.text == "import"), None)
+    if entry is None:
+        return ()
+    if isinstance(entry.value, Sequence):
+        return tuple(
+            Import(item, ()) for item in _scalars(entry.value, "a path", sink) if item.text
+        )
+    imports = []
+    for child in EntryReader(sink).entries(
+        entry, "write [blocks/common.yaml], or {blocks/common.yaml: [conv_bn]}"
+    ):
+        if isinstance(child.value, Sequence):
+            names = _scalars(child.value, "the name of a block", sink)
+            imports.append(Import(child.key, names))
+            continue
+        sink.error(
+            "wrong-kind",
+            "the blocks to import are named in a list",
+            child.value.span,
+            help=["write {blocks/common.yaml: [conv_bn]}; [blocks/common.yaml] takes all"],
+        )
+    return tuple(imports)
+
+
 def read_spec(
-    tree: Node, source: Source, op_names: Collection[str], sink: Diagnostics, *, library: bool
+    tree: Node,
+    source: Source,
+    words: Vocabulary,
+    sink: Diagnostics,
+    *,
+    imports: tuple[Import, ...] = (),
+    library: bool = False,
 ) -> Spec | None:
     """Read one file.
 
     Args:
         tree: its root.
         source: its text.
-        op_names: words that name ops, standard blocks included.
+        words: words that name ops and blocks from elsewhere.
         sink: where findings go.
+        imports: its imports, read before.
         library: whether the file only has to hold blocks (it is imported).
 
     Returns:
@@ -66,86 +96,100 @@ def read_spec(
             "wrong-kind",
             "a spec is a mapping that starts with `archc: 1`",
             tree.span,
-            help=["see docs/language.md for a first spec"],
+            help=["write `archc: 1`, `inputs:` and `layers:`, each with its value"],
         )
         return None
-    return _Reader(tree, source, op_names, sink).read(library)
+    return _Reader(tree, source, words, sink, library).read(imports)
+
+
+def _scalars(node: Sequence, what: str, sink: Diagnostics) -> tuple[Scalar, ...]:
+    for item in node.items:
+        if not isinstance(item, Scalar):
+            sink.error("wrong-kind", f"this is not {what}", item.span)
+    return tuple(item for item in node.items if isinstance(item, Scalar))
 
 
 class _Reader:
     def __init__(
-        self, tree: MappingNode, source: Source, op_names: Collection[str], sink: Diagnostics
+        self,
+        tree: MappingNode,
+        source: Source,
+        words: Vocabulary,
+        sink: Diagnostics,
+        library: bool,
     ) -> None:
         self.tree = tree
         self.source = source
         self.sink = sink
-        self.entries = {entry.key.text: entry for entry in tree.entries}
-        known = {*op_names, *self._imported_names()}
-        known |= {child.key.text for child in self._entries_of("blocks")}
-        known |= {
-            child.key.text for child in self._entries_of("params") if _may_hold_op(child.value)
-        }
-        self.chains = ChainReader(sink, known)
+        self.library = library
+        self.top = {entry.key.text: entry for entry in tree.entries}
+        self.reader = EntryReader(sink)
+        self.blocks = BlockReader(self.reader, self._own_words(words))
+        self.chains = ChainReader(sink, self.blocks.words)
 
-    # -- names known before anything is read ----------------------------------------------
+    def _own_words(self, words: Vocabulary) -> Vocabulary:
+        """With the file's own blocks, and params that hold one."""
+        blocks = self._children("blocks")
+        params = [child for child in self._children("params") if may_hold_op(child.value)]
+        names = {child.key.text for child in (*blocks, *params)}
+        takers = {child.key.text for child in blocks if _takes_op(child.value)}
+        return words.extended(names, takers)
 
-    def _entries_of(self, section: str) -> tuple[Entry, ...]:
-        entry = self.entries.get(section)
+    def _children(self, section: str) -> tuple[Entry, ...]:
+        entry = self.top.get(section)
         if entry is None or not isinstance(entry.value, MappingNode):
             return ()
         return entry.value.entries
 
-    def _imported_names(self) -> list[str]:
-        return [
-            item.text
-            for child in self._entries_of("import")
-            if isinstance(child.value, Sequence)
-            for item in child.value.items
-            if isinstance(item, Scalar)
-        ]
+    @property
+    def _first(self) -> Span:
+        return self.tree.entries[0].key.span if self.tree.entries else self.tree.span
 
-    # -- the file -------------------------------------------------------------------------
-
-    def read(self, library: bool) -> Spec | None:
+    def read(self, imports: tuple[Import, ...]) -> Spec | None:
         if not self._version():
             return None
-        for entry in self.tree.entries:
-            if entry.key.text not in TOP_KEYS:
-                self._unknown_key(entry.key, TOP_KEYS, "a spec")
-        layers = self.entries.get("layers")
-        if layers is None and not library:
-            self.sink.error("no-layers", "the spec has no `layers`", self.tree.entries[0].key.span)
+        unknown = [entry.key for entry in self.tree.entries if entry.key.text not in TOP_KEYS]
+        meant = {self._unknown_key(key) for key in unknown}
+        params = self.blocks.params(self.top.get("params"))
+        self.reader.distinct(params, self.top.get("let"))
         return Spec(
             source=self.source,
-            span=self.tree.entries[0].key.span,
+            span=self._first,
             name=self._name(),
-            doc=self._text("doc"),
-            params=self._params(self.entries.get("params")),
-            lets=self._arguments(self.entries.get("let")),
+            doc=self.reader.text(self.top.get("doc")),
+            params=params,
+            lets=self.reader.arguments(self.top.get("let"), identifiers="a value of `let`"),
             variants=self._variants(),
-            variant_spans=self._variant_spans(),
-            imports=self._imports(),
-            inputs=self._inputs(library),
+            variant_spans={child.key.text: child.key.span for child in self._children("variants")},
+            imports=imports,
+            inputs=self._inputs("inputs" in meant),
             defaults=self._defaults(),
-            blocks=self._blocks(),
-            layers=None if layers is None else self._layers(layers),
-            outputs=None if "outputs" not in self.entries else self.entries["outputs"].value,
-            expect=self._arguments(self.entries.get("expect")),
+            blocks=self.blocks.blocks(self.top.get("blocks")),
+            layers=self._layers("layers" in meant),
+            outputs=self.top["outputs"].value if "outputs" in self.top else None,
+            expect=self.reader.arguments(self.top.get("expect")),
         )
 
+    def _unknown_key(self, key: Scalar) -> str | None:
+        """Report a key and return the one that was meant."""
+        help_ = None
+        if key.text == "input":
+            help_ = "name each input and write its batch axis: `inputs: {image: [N, 3, 224, 224]}`"
+        meant = self.reader.unknown_key(key, TOP_KEYS, "a spec", help_)
+        return "inputs" if key.text == "input" else meant
+
     def _version(self) -> bool:
-        entry = self.entries.get("archc")
+        entry = self.top.get("archc")
         if entry is None:
-            first = self.tree.entries[0].key.span if self.tree.entries else self.tree.span
             self.sink.error(
                 "missing-version",
                 "the format version is missing",
-                first,
+                self._first,
                 help=["start the spec with `archc: 1`"],
             )
             return False
         version = entry.value.value if isinstance(entry.value, Scalar) else None
-        if version != FORMAT_VERSION or isinstance(version, bool):
+        if version != FORMAT_VERSION or not isinstance(version, int) or version is True:
             self.sink.error(
                 "unsupported-version",
                 f"this archc reads format version {FORMAT_VERSION}",
@@ -156,237 +200,119 @@ class _Reader:
         return True
 
     def _name(self) -> str:
-        entry = self.entries.get("name")
-        if entry is None:
-            return "model"
-        scalar = self.chains.scalar(entry)
+        scalar = self.reader.scalar(self.top.get("name"))
         if scalar is None:
             return "model"
-        if not _MODEL_NAME.fullmatch(scalar.text) or len(scalar.text) > 100:
+        if _MODEL_NAME.fullmatch(scalar.text) and len(scalar.text) <= MAX_NAME:
+            return scalar.text
+        self.sink.error(
+            "bad-name",
+            f"`{scalar.text}` cannot name a model",
+            scalar.span,
+            help=["a name is made of letters, digits, `_`, `-` and `.`, at most 100 of them"],
+        )
+        return "model"
+
+    def _layers(self, misspelt: bool) -> Chain | None:
+        entry = self.top.get("layers")
+        if entry is None:
+            if not self.library and not misspelt:
+                self.sink.error("no-layers", "the spec has no `layers`", self._first)
+            return None
+        if isinstance(entry.value, Scalar) and entry.value.value is not None:
             self.sink.error(
-                "bad-name",
-                "a model name is made of letters, digits, `_`, `-` and `.`",
-                scalar.span,
+                "wrong-kind",
+                "`layers` is a list or a mapping of layers",
+                entry.value.span,
+                help=[f"write `layers: [{entry.value.text}]`"],
             )
-            return "model"
-        return scalar.text
-
-    def _text(self, key: str) -> str:
-        scalar = self.chains.scalar(self.entries.get(key))
-        return "" if scalar is None or is_empty(scalar) else scalar.text
-
-    def _layers(self, entry: Entry) -> Chain:
+            return None
         chain = self.chains.chain(entry.value, named=True)
         if not chain.items:
             self.sink.error("no-layers", "`layers` is empty", entry.key.span)
+            return None
         return chain
 
-    # -- params, lets, variants -----------------------------------------------------------
-
-    def _mapping(self, entry: Entry | None) -> tuple[Entry, ...]:
-        if entry is None or is_empty(entry.value):
-            return ()
-        if not isinstance(entry.value, MappingNode):
-            self.sink.error("wrong-kind", f"`{entry.key.text}` is a mapping", entry.value.span)
-            return ()
-        return entry.value.entries
-
-    def _identifier(self, key: Scalar, what: str) -> bool:
-        if _IDENTIFIER.fullmatch(key.text) and key.text not in STRUCTURES:
-            return True
-        self.sink.error(
-            "bad-name",
-            f"`{key.text}` cannot name {what}",
-            key.span,
-            help=["a name is letters, digits and `_`, and no word of the language"],
-        )
-        return False
-
-    def _params(self, entry: Entry | None) -> dict[str, Param]:
-        params: dict[str, Param] = {}
-        for child in self._mapping(entry):
-            if not self._identifier(child.key, "a param"):
-                continue
-            kind = None
-            if isinstance(child.value, Scalar) and child.value.text in KINDS:
-                kind = child.value.text
-            params[child.key.text] = Param(child.key.text, child.key.span, kind, child.value)
-        return params
-
-    def _arguments(self, entry: Entry | None) -> dict[str, Argument]:
-        return {child.key.text: Argument(child.key, child.value) for child in self._mapping(entry)}
-
     def _variants(self) -> dict[str, Mapping[str, Argument]]:
+        variants: dict[str, Mapping[str, Argument]] = {}
+        for child in self.reader.entries(self.top.get("variants")):
+            if _MODEL_NAME.fullmatch(child.key.text):
+                variants[child.key.text] = self.reader.arguments(child)
+                continue
+            self.sink.error(
+                "bad-name",
+                f"`{child.key.text}` cannot name a variant",
+                child.key.span,
+                help=["a name is made of letters, digits, `_`, `-` and `.`"],
+            )
+        return variants
+
+    def _defaults(self) -> dict[str, tuple[Scalar, Mapping[str, Argument]]]:
         return {
-            child.key.text: self._arguments(child)
-            for child in self._mapping(self.entries.get("variants"))
+            child.key.text: (child.key, self.reader.arguments(child))
+            for child in self.reader.entries(self.top.get("defaults"))
         }
 
-    def _variant_spans(self) -> dict[str, Span]:
-        return {child.key.text: child.key.span for child in self._entries_of("variants")}
+    # -- inputs ---------------------------------------------------------------------------
 
-    def _imports(self) -> tuple[Import, ...]:
-        entry = self.entries.get("import")
+    def _inputs(self, misspelt: bool) -> tuple[Input, ...]:
+        entry = self.top.get("inputs")
+        example = "for example `inputs: {image: [N, 3, 224, 224]}`"
         if entry is None:
-            return ()
-        if isinstance(entry.value, Sequence):
-            paths = [item for item in entry.value.items if isinstance(item, Scalar)]
-            return tuple(Import(path, ()) for path in paths)
-        imports = []
-        for child in self._mapping(entry):
-            if not isinstance(child.value, Sequence):
+            if not self.library and not misspelt:
                 self.sink.error(
-                    "wrong-kind",
-                    "name the blocks to import in a list",
-                    child.value.span,
-                    help=["write {blocks/common.yaml: [conv_bn]}, or a list of paths for all"],
-                )
-                continue
-            names = tuple(item for item in child.value.items if isinstance(item, Scalar))
-            imports.append(Import(child.key, names))
-        return tuple(imports)
-
-    # -- inputs, defaults, blocks ---------------------------------------------------------
-
-    def _inputs(self, library: bool) -> tuple[Input, ...]:
-        entry = self.entries.get("inputs")
-        if entry is None:
-            if not library:
-                self.sink.error(
-                    "missing-key",
-                    "the spec has no `inputs`",
-                    self.tree.entries[0].key.span,
-                    help=["for example `inputs: {image: [N, 3, 224, 224]}`"],
+                    "missing-key", "the spec has no `inputs`", self._first, help=[example]
                 )
             return ()
-        inputs = []
-        for child in self._mapping(entry):
-            if not self._identifier(child.key, "an input"):
-                continue
-            declared = self._input(child)
-            if declared is not None:
-                inputs.append(declared)
-        return tuple(inputs)
+        children = self.reader.entries(entry, example)
+        if not children and isinstance(entry.value, MappingNode):
+            self.sink.error(
+                "missing-key", "a network has at least one input", entry.key.span, help=[example]
+            )
+        declared = [
+            self._input(child)
+            for child in children
+            if self.reader.identifier(child.key, "an input")
+        ]
+        return tuple(one for one in declared if one is not None)
 
     def _input(self, entry: Entry) -> Input | None:
         if isinstance(entry.value, Sequence):
             return Input(entry.key, entry.value)
-        keys = {child.key.text: child for child in self._mapping(entry)}
-        for key in keys.values():
-            if key.key.text not in _INPUT_KEYS:
-                self._unknown_key(key.key, _INPUT_KEYS, "an input")
-        if "shape" not in keys:
-            self.sink.error(
-                "missing-key",
-                f"input `{entry.key.text}` has no shape",
-                entry.key.span,
-                help=["write [N, 3, 224, 224], or {shape: [N, T], dtype: int64}"],
-            )
-            return None
-        sizes = {
-            child.key.text: (child.key, self._arguments(child))
-            for child in self._mapping(keys.get("sizes"))
-        }
-        dtype = self.chains.scalar(keys.get("dtype"))
-        return Input(entry.key, keys["shape"].value, dtype, sizes)
-
-    def _defaults(self) -> dict[str, tuple[Scalar, Mapping[str, Argument]]]:
-        return {
-            child.key.text: (child.key, self._arguments(child))
-            for child in self._mapping(self.entries.get("defaults"))
-        }
-
-    def _blocks(self) -> dict[str, Block]:
-        blocks = {}
-        for child in self._mapping(self.entries.get("blocks")):
-            if not self._identifier(child.key, "a block"):
-                continue
-            block = self._block(child)
-            if block is not None:
-                blocks[block.name] = block
-        return blocks
-
-    def _block(self, entry: Entry) -> Block | None:
+        example = "write [N, 3, 224, 224], or {shape: [N, T], dtype: int64}"
         if not isinstance(entry.value, MappingNode):
             self.sink.error(
                 "wrong-kind",
-                f"block `{entry.key.text}` is a mapping with `params` and `body`",
+                f"input `{entry.key.text}` needs a shape",
                 entry.value.span,
+                help=[example],
             )
             return None
         keys = {child.key.text: child for child in entry.value.entries}
-        params = self._params(keys.get("params"))
-        outer = self.chains
-        # Within a block its own params may stand for layers, too.
-        own = {name for name, param in params.items() if _may_hold_op(param.default)}
-        self.chains = ChainReader(self.sink, {*outer.known, *own})
-        try:
-            chain = self._block_body(entry, keys)
-        finally:
-            self.chains = outer
-        doc = self.chains.scalar(keys.get("doc"))
-        return Block(
-            name=entry.key.text,
-            span=entry.key.span,
-            params=params,
-            lets=self._arguments(keys.get("let")),
-            inputs=self._block_inputs(keys.get("inputs")),
-            chain=chain,
-            doc=doc.text if doc is not None else "",
-        )
-
-    def _block_inputs(self, entry: Entry | None) -> tuple[Scalar, ...]:
-        if entry is None:
-            return ()
-        if not isinstance(entry.value, Sequence):
-            self.sink.error("wrong-kind", "`inputs` of a block is a list of names", entry.key.span)
-            return ()
-        names = [item for item in entry.value.items if isinstance(item, Scalar)]
-        return tuple(name for name in names if self._identifier(name, "an input"))
-
-    def _block_body(self, entry: Entry, keys: Mapping[str, Entry]) -> Chain:
-        """A block holds `body`, or one structure with its keys."""
-        own = [child for child in keys.values() if child.key.text not in _BLOCK_KEYS]
-        if "body" in keys:
-            for child in own:
-                self._unknown_key(child.key, _BLOCK_KEYS, "a block with a `body`")
-            return self.chains.chain(keys["body"].value)
-        heads = [child for child in own if child.key.text in STRUCTURES]
-        if not heads:
-            for child in own:
-                self._unknown_key(child.key, _BLOCK_KEYS | STRUCTURES, "a block")
-            if not own:
-                self.sink.error(
-                    "missing-key", f"block `{entry.key.text}` has no `body`", entry.key.span
-                )
-            return Chain((), "single", entry.value.span)
-        if len(heads) > 1:
+        for child in keys.values():
+            if child.key.text not in _INPUT_KEYS:
+                self.reader.unknown_key(child.key, _INPUT_KEYS, "an input")
+        if "shape" not in keys:
             self.sink.error(
-                "wrong-kind",
-                "a block holds one structure",
-                heads[1].key.span,
-                secondary=[Label(heads[0].key.span, "the first one")],
-                help=["put both in a `body:` list"],
+                "missing-key",
+                f"input `{entry.key.text}` has no `shape`",
+                entry.key.span,
+                help=[example],
             )
-        rest = tuple(child for child in own if child is not heads[0])
-        layer = self.chains.structure((heads[0], *rest), entry.value.span)
-        return Chain((LayerItem(None, layer),), "single", entry.value.span)
-
-    def _unknown_key(self, key: Scalar, options: Collection[str], where: str) -> None:
-        close = difflib.get_close_matches(key.text, options, 1)
-        listing = ", ".join(f"`{option}`" for option in sorted(options))
-        self.sink.error(
-            "unknown-key",
-            f"{where} has no key `{key.text}`",
-            key.span,
-            help=[f"did you mean `{close[0]}`?" if close else f"known keys: {listing}"],
-        )
+            return None
+        sizes = {
+            child.key.text: (child.key, self.reader.arguments(child))
+            for child in self.reader.entries(keys.get("sizes"))
+        }
+        dtype = self.reader.scalar(keys.get("dtype"))
+        return Input(entry.key, keys["shape"].value, dtype, sizes)
 
 
-def _may_hold_op(default: Node) -> bool:
-    """A param whose default is a word or a layer, or whose kind is `op`, may stand for a layer."""
-    if isinstance(default, MappingNode):
-        return True
-    if not isinstance(default, Scalar):
+def _takes_op(block: Node) -> bool:
+    """Whether the first param of a block may hold an op."""
+    if not isinstance(block, MappingNode):
         return False
-    return default.text not in set(KINDS) - {"op"} and isinstance(default.value, str)
+    params = next((e.value for e in block.entries if e.key.text == "params"), None)
+    if not isinstance(params, MappingNode) or not params.entries:
+        return False
+    return may_hold_op(params.entries[0].value)

@@ -1,64 +1,83 @@
-"""Reading the body of a spec: chains of layers, calls, sections, joins, loops, alternatives."""
+"""Reading the body of a spec: chains of layers, calls and sections.
+
+Loops and alternatives are read by `read_control`, structures by `read_joins`; both come back here
+for the bodies they hold.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from archc.diagnostics import Diagnostics, Label, Span
+from archc.diagnostics import Diagnostics, Span
+from archc.spec.read_control import is_machine, is_structural, misspelt, read_control
+from archc.spec.read_joins import STRUCTURES, is_structure, read_structure
 from archc.spec.syntax import (
     NO_COMMON,
     Argument,
+    Broken,
     Call,
     Chain,
     Common,
-    ForItem,
-    Group,
-    IfItem,
     Item,
-    Join,
-    JoinKind,
     Layer,
     LayerItem,
     Section,
 )
-from archc.spec.tree import Entry, Node, Scalar, Sequence
+from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty
 from archc.spec.tree import Mapping as MappingNode
 
 COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "doc"})
-JOIN_KINDS: Mapping[str, JoinKind] = {
-    "residual": "residual",
-    "concat": "concat",
-    "add": "add",
-    "mul": "mul",
-}
-STRUCTURES = frozenset({*JOIN_KINDS, "seq"})
-_JOIN_KEYS: Mapping[JoinKind, frozenset[str]] = {
-    "residual": frozenset({"shortcut", "skip", "drop_path", "then"}),
-    "concat": frozenset({"dim", "split", "then"}),
-    "add": frozenset({"then"}),
-    "mul": frozenset({"then"}),
-}
+"""Keys that every layer takes."""
+
+MACHINE = "op"
+"""The key of the machine form `{op: conv, out: 64}`."""
 
 
-def is_structural(key: Scalar) -> bool:
-    """Whether a mapping key is `for ...`, `if ...`, `elif ...` or `else`."""
-    text = key.text.strip()
-    return text in {"else", "for", "if"} or text.startswith(("for ", "if ", "elif "))
+def _takes_no_word(head: str, word: str) -> bool:
+    return False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Words that tell a layer from a level of named layers.
+
+    Attributes:
+        known: words that name an op, a block or a param that holds one: they start a call.
+        op_takes_word: whether an op may have a word as its value, as in `{gelu: tanh}`.
+        op_takers: blocks whose first param holds an op.
+    """
+
+    known: Collection[str]
+    op_takes_word: Callable[[str, str], bool] = _takes_no_word
+    op_takers: Collection[str] = frozenset()
+
+    def extended(self, known: Collection[str], op_takers: Collection[str] = ()) -> Vocabulary:
+        """The same with more words."""
+        return Vocabulary(
+            frozenset({*self.known, *known}),
+            self.op_takes_word,
+            frozenset({*self.op_takers, *op_takers}),
+        )
+
+    def takes_word(self, head: str, word: str) -> bool:
+        """Whether `{head: word}` can be a call though both are known."""
+        if head in self.op_takers:
+            return word in self.known
+        return self.op_takes_word(head, word)
+
+
+@dataclass(frozen=True, slots=True)
 class ChainReader:
     """Turns tree nodes into chains.
 
     Attributes:
         sink: where findings go.
-        known: words that name an op, a block or a param: they start a call.
+        words: what starts a call.
     """
 
     sink: Diagnostics
-    known: Collection[str]
+    words: Vocabulary
 
     # -- chains ---------------------------------------------------------------------------
 
@@ -67,8 +86,8 @@ class ChainReader:
 
         Args:
             node: the tree.
-            named: whether a mapping is always a chain of named layers (`layers:`, `body:` of
-                named children), even when its first key is the name of an op.
+            named: whether a mapping is always a chain of named layers (`layers:`, a section),
+                even when its first key is the name of an op.
             listed: whether it is the body of a loop or alternative among list items, where a
                 mapping that starts with an op is one layer, as any list item is.
         """
@@ -78,186 +97,103 @@ class ChainReader:
                 items.extend(self._list_item(child))
             return Chain(tuple(items), "list", node.span)
         if isinstance(node, MappingNode) and (named or self._is_named_chain(node, listed)):
-            return Chain(tuple(self._mapping_items(node)), "mapping", node.span)
+            return self.mapping(node)
         if isinstance(node, Scalar) and is_empty(node):
             return Chain((), "single", node.span)
-        layer = self.layer(node)
-        items = [] if layer is None else [LayerItem(None, layer)]
-        return Chain(tuple(items), "single", node.span)
+        return Chain((LayerItem(None, self.layer(node)),), "single", node.span)
 
-    def _list_item(self, node: Node) -> list[Item]:
-        if isinstance(node, MappingNode) and node.entries:
-            first = node.entries[0].key
-            if is_structural(first):
-                return self._structural(node.entries, listed=True)
-        if isinstance(node, Scalar) and is_empty(node):
-            self.sink.error(
-                "wrong-kind",
-                "an empty list item is no layer",
-                node.span,
-                help=["write `identity`, or remove the line"],
+    def mapping(self, node: MappingNode) -> Chain:
+        """A mapping of named layers, loops and alternatives."""
+        if is_machine(node.entries):
+            return Chain(
+                tuple(read_control(self, node.entries, listed=False)), "mapping", node.span
             )
-            return []
-        layer = self.layer(node)
-        return [] if layer is None else [LayerItem(None, layer)]
-
-    def _mapping_items(self, node: MappingNode) -> list[Item]:
         items: list[Item] = []
         run: list[Entry] = []
         for entry in node.entries:
-            if is_structural(entry.key):
-                starts_new = not entry.key.text.startswith(("elif", "else"))
-                if starts_new and run:
-                    items.extend(self._structural(tuple(run), listed=False))
-                    run = []
-                run.append(entry)
-                continue
-            if run:
-                items.extend(self._structural(tuple(run), listed=False))
+            structural = is_structural(entry.key)
+            # An `elif` or `else` belongs to the `if` before it; everything else begins anew.
+            if run and not (structural and entry.key.text.startswith(("elif", "else"))):
+                items.extend(read_control(self, tuple(run), listed=False))
                 run = []
-            layer = self.layer(entry.value)
-            if layer is not None:
-                items.append(LayerItem(entry.key, layer))
+            if structural:
+                run.append(entry)
+            else:
+                items.append(self._named(entry))
         if run:
-            items.extend(self._structural(tuple(run), listed=False))
-        return items
+            items.extend(read_control(self, tuple(run), listed=False))
+        return Chain(tuple(items), "mapping", node.span)
 
-    # -- for and if -----------------------------------------------------------------------
+    def _named(self, entry: Entry) -> LayerItem:
+        problem = misspelt(entry.key)
+        if entry.key.text == MACHINE:
+            problem = f"`{MACHINE}` is no name: it opens the form {{{MACHINE}: conv, out: 64}}"
+        if problem is not None:
+            self.sink.error("bad-name", problem, entry.key.span)
+            return LayerItem(None, Broken(entry.key.span))
+        return LayerItem(entry.key, self.layer(entry.value))
 
-    def _structural(self, entries: tuple[Entry, ...], *, listed: bool) -> list[Item]:
-        first = entries[0]
-        word = first.key.text.split(None, 1)[0]
-        if word == "for":
-            return self._loop(entries, listed)
-        if word == "if":
-            return self._alternatives(entries, listed)
-        self.sink.error("wrong-kind", f"`{word}` without an `if` before it", first.key.span)
-        return []
+    def _list_item(self, node: Node) -> list[Item]:
+        if isinstance(node, MappingNode) and node.entries and is_structural(node.entries[0].key):
+            return read_control(self, node.entries, listed=True)
+        return [LayerItem(None, self.layer(node))]
 
-    def _loop(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
-        first, rest = entries[0], entries[1:]
-        if first.key.text.strip() == "for":
-            keyed = {entry.key.text: entry for entry in rest}
-            body = keyed.pop("do", None)
-            self._stray(keyed.values(), "`for` takes `do`")
-            if body is None or not isinstance(first.value, Scalar):
-                self.sink.error(
-                    "missing-key",
-                    "`for` needs a header and `do:`",
-                    first.key.span,
-                    help=["write {for: i in range(3), do: [...]}"],
-                )
-                return []
-            header = first.value
-            return [ForItem(header, self.chain(body.value, listed=listed))]
-        self._stray(rest, "a `for` holds nothing beside its body")
-        header = tail(first.key, len(first.key.text) - len(first.key.text[3:].lstrip()))
-        return [ForItem(header, self.chain(first.value, listed=listed))]
-
-    def _alternatives(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
-        first = entries[0]
-        if first.key.text.strip() == "if":
-            return self._machine_if(entries, listed)
-        arms: list[tuple[Scalar | None, Chain]] = []
-        for index, entry in enumerate(entries):
-            word = entry.key.text.split(None, 1)[0]
-            expected = word == "if" if index == 0 else word in {"elif", "else"}
-            closed = bool(arms) and arms[-1][0] is None
-            if not expected or closed:
-                self.sink.error(
-                    "wrong-kind",
-                    f"`{entry.key.text}` cannot stand here",
-                    entry.key.span,
-                    help=["each list item holds one `if`, then `elif` and at last `else`"],
-                )
-                continue
-            condition = None
-            if word != "else":
-                condition = tail(
-                    entry.key, len(entry.key.text) - len(entry.key.text[len(word) :].lstrip())
-                )
-            arms.append((condition, self.chain(entry.value, listed=listed)))
-        return [IfItem(tuple(arms))]
-
-    def _machine_if(self, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
-        first = entries[0]
-        keyed = {entry.key.text: entry for entry in entries[1:]}
-        then, orelse = keyed.pop("then", None), keyed.pop("else", None)
-        self._stray(keyed.values(), "`if` takes `then` and `else`")
-        if then is None or not isinstance(first.value, Scalar):
-            self.sink.error(
-                "missing-key",
-                "`if` needs a condition and `then:`",
-                first.key.span,
-                help=["write {if: COND, then: [...], else: [...]}"],
-            )
-            return []
-        arms: list[tuple[Scalar | None, Chain]] = [
-            (first.value, self.chain(then.value, listed=listed))
-        ]
-        if orelse is not None:
-            arms.append((None, self.chain(orelse.value, listed=listed)))
-        return [IfItem(tuple(arms))]
-
-    def _stray(self, entries: Collection[Entry], why: str) -> None:
-        for entry in entries:
-            self.sink.error("unknown-key", f"`{entry.key.text}`: {why}", entry.key.span)
+    def broken(self, message: str, span: Span, help: Collection[str] = ()) -> Broken:
+        """Report something that is no layer; it keeps its place in the chain."""
+        self.sink.error("wrong-kind", message, span, help=tuple(help))
+        return Broken(span)
 
     # -- layers ---------------------------------------------------------------------------
 
-    def layer(self, node: Node) -> Layer | None:
-        """What stands in layer position; None after an error."""
+    def layer(self, node: Node) -> Layer:
+        """What stands in layer position."""
         if isinstance(node, Sequence):
             return Section(self.chain(node), node.span)
         if isinstance(node, Scalar):
-            return self._word(node)
+            if is_empty(node):
+                return self.broken(
+                    "a layer is missing here",
+                    node.span,
+                    ["write an op such as `relu`; `identity` does nothing"],
+                )
+            return Call(node, None, {}, NO_COMMON, node.span)
         if not node.entries:
-            self.sink.error("wrong-kind", "an empty mapping is no layer", node.span)
-            return None
+            return self.broken("an empty mapping is no layer", node.span)
         first = node.entries[0]
-        if any(entry.key.text == "op" for entry in node.entries) and "op" not in self.known:
-            return self._machine_call(node)
-        if self._is_structure(first):
-            return self.structure(node.entries, node.span)
-        if first.key.text in self.known:
+        machine = self._machine_head(node)
+        if machine is not None:
+            return self._machine_call(machine, node)
+        if is_structure(first):
+            return read_structure(self, node.entries, node.span)
+        if first.key.text in self.words.known:
             return self._call(first.key, first.value, node.entries[1:], node.span)
         if is_structural(first.key) or self._is_layer_like(first.value):
             return Section(self.chain(node, named=True), node.span)
-        return self._unknown(node)
-
-    def _word(self, node: Scalar) -> Layer | None:
-        if is_empty(node):
-            self.sink.error(
-                "wrong-kind",
-                "a layer is missing here",
-                node.span,
-                help=["write an op such as `relu`, or `identity`"],
-            )
-            return None
-        return Call(node, None, {}, NO_COMMON, node.span)
-
-    def _unknown(self, node: MappingNode) -> Layer | None:
-        """A mapping that starts with an unknown word: keep it as a call, elaboration names it."""
-        first = node.entries[0]
+        # An unknown word: read as a call, so that elaboration says what it does not know.
         return self._call(first.key, first.value, node.entries[1:], node.span)
 
-    def _machine_call(self, node: MappingNode) -> Layer | None:
-        head = next(entry for entry in node.entries if entry.key.text == "op")
-        if not isinstance(head.value, Scalar):
-            self.sink.error("wrong-kind", "`op` names an op or a block", head.value.span)
+    def _machine_head(self, node: MappingNode) -> Entry | None:
+        """The `op:` entry, wherever it stands."""
+        if MACHINE in self.words.known:
             return None
+        return next((entry for entry in node.entries if entry.key.text == MACHINE), None)
+
+    def _machine_call(self, head: Entry, node: MappingNode) -> Layer:
+        if not isinstance(head.value, Scalar) or is_empty(head.value):
+            return self.broken(f"`{MACHINE}` names an op or a block", head.value.span)
         rest = tuple(entry for entry in node.entries if entry is not head)
         return self._call(head.value, None, rest, node.span)
 
     def _call(
         self, head: Scalar, primary: Node | None, rest: tuple[Entry, ...], span: Span
     ) -> Call:
-        arguments, common = self._split_common(rest)
+        arguments, common = self.split_common(rest)
         if isinstance(primary, Scalar) and is_empty(primary):
             primary = None
         return Call(head, primary, arguments, common, span)
 
-    def _split_common(self, entries: tuple[Entry, ...]) -> tuple[dict[str, Argument], Common]:
+    def split_common(self, entries: tuple[Entry, ...]) -> tuple[dict[str, Argument], Common]:
+        """Arguments, and keys that every layer takes."""
         arguments: dict[str, Argument] = {}
         common: dict[str, Entry] = {}
         for entry in entries:
@@ -290,108 +226,36 @@ class ChainReader:
             return None
         return entry.value
 
-    # -- joins ----------------------------------------------------------------------------
-
-    @staticmethod
-    def _is_structure(first: Entry) -> bool:
-        """Whether a key opens a structure; `{concat: , from: [a, b]}` is a call of the op."""
-        word = first.key.text
-        return word in STRUCTURES and (
-            not isinstance(first.value, Scalar) or word in {"residual", "seq"}
-        )
-
-    def structure(self, entries: tuple[Entry, ...], span: Span) -> Layer:
-        """A structure: its first entry holds the branches, the rest its keys."""
-        kind = JOIN_KINDS.get(entries[0].key.text)
-        if kind is not None:
-            return self._join(kind, entries, span)
-        arguments, common = self._split_common(entries[1:])
-        self._stray_arguments("seq", arguments, COMMON_KEYS, entries[0].key)
-        return Group(self.chain(entries[0].value), common, span)
-
-    def _join(self, kind: JoinKind, entries: tuple[Entry, ...], span: Span) -> Join:
-        first = entries[0]
-        arguments, common = self._split_common(entries[1:])
-        extra = {name: arguments.pop(name) for name in list(arguments) if name in _JOIN_KEYS[kind]}
-        self._stray_arguments(kind, arguments, _JOIN_KEYS[kind] | COMMON_KEYS, first.key)
-
-        def value(name: str) -> Scalar | None:
-            argument = extra.get(name)
-            return self.scalar(Entry(argument.key, argument.value)) if argument else None
-
-        def chain(name: str) -> Chain | None:
-            argument = extra.get(name)
-            return self.chain(argument.value) if argument else None
-
-        return Join(
-            kind=kind,
-            body=self._branches(kind, first.value),
-            common=common,
-            span=span,
-            head=first.key,
-            shortcut=chain("shortcut"),
-            skip=value("skip"),
-            drop_path=value("drop_path"),
-            dim=value("dim"),
-            split=value("split"),
-            then=chain("then"),
-        )
-
-    def _branches(self, kind: JoinKind, node: Node) -> Chain:
-        if kind == "residual":
-            return self.chain(node)
-        if isinstance(node, MappingNode):
-            return Chain(tuple(self._mapping_items(node)), "mapping", node.span)
-        assert isinstance(node, Sequence)  # a scalar is a call of the op, not a structure
-        items: list[Item] = []
-        for child in node.items:
-            entries = child.entries if isinstance(child, MappingNode) else ()
-            if entries and is_structural(entries[0].key):
-                items.extend(self._structural(entries, listed=True))
-                continue
-            items.append(LayerItem(None, Group(self.chain(child), NO_COMMON, child.span)))
-        return Chain(tuple(items), "list", node.span)
-
-    def _stray_arguments(
-        self,
-        structure: str,
-        arguments: Mapping[str, Argument],
-        options: Collection[str],
-        head: Scalar,
-    ) -> None:
-        for argument in arguments.values():
-            close = difflib.get_close_matches(argument.key.text, options, 1)
-            self.sink.error(
-                "unknown-key",
-                f"`{structure}` does not take `{argument.key.text}`",
-                argument.key.span,
-                secondary=[Label(head.span, "this structure")],
-                help=[f"did you mean `{close[0]}`?" if close else f"it takes {_words(options)}"],
-            )
-
     # -- telling a call from a level ------------------------------------------------------
 
     def _is_named_chain(self, node: MappingNode, listed: bool) -> bool:
-        """Whether a mapping in chain position names its layers (or is one bare layer)."""
-        if not node.entries:
+        """Whether a mapping in the place of a body names its layers (or is one bare layer)."""
+        if not node.entries or is_structural(node.entries[0].key):
             return True
         first = node.entries[0]
-        if is_structural(first.key):
-            return True
-        if self._is_structure(first) or first.key.text == "op":
+        if self._machine_head(node) is not None or is_structure(first):
             return False
-        if first.key.text not in self.known:
+        if first.key.text not in self.words.known:
             return True
-        return not listed and self._is_layer_like(first.value)
+        return not (listed or self._is_bare_call(node)) and self._is_layer_like(first.value)
+
+    def _is_bare_call(self, node: MappingNode) -> bool:
+        """Whether a mapping is one op with a word as its value, as `{gelu: tanh}`."""
+        first = node.entries[0]
+        return (
+            len(node.entries) == 1
+            and isinstance(first.value, Scalar)
+            and self.words.takes_word(first.key.text, first.value.text)
+        )
 
     def _is_layer_like(self, node: Node) -> bool:
         """Whether a value can only be a layer, not an argument."""
         if isinstance(node, Scalar):
-            return node.text in self.known
+            return node.text in self.words.known
         if isinstance(node, Sequence):
             return bool(node.items) and (
                 isinstance(node.items[0], (MappingNode, Sequence))
-                or (isinstance(node.items[0], Scalar) and node.items[0].text in self.known)
+                or (isinstance(node.items[0], Scalar) and node.items[0].text in self.words.known)
             )
         if not node.entries:
             return False
@@ -399,22 +263,7 @@ class ChainReader:
         return (
             is_structural(first.key)
             or first.key.text in STRUCTURES
-            or first.key.text in self.known
-            or first.key.text == "op"
+            or first.key.text in self.words.known
+            or self._machine_head(node) is not None
             or self._is_layer_like(first.value)
         )
-
-
-def _words(options: Collection[str]) -> str:
-    return ", ".join(f"`{option}`" for option in sorted(options))
-
-
-def is_empty(node: Node | None) -> bool:
-    """Whether nothing is written here (`key:` alone, `~`, `null`)."""
-    return node is None or (isinstance(node, Scalar) and node.value is None)
-
-
-def tail(scalar: Scalar, start: int) -> Scalar:
-    """The rest of a scalar's text from an offset, with its own place."""
-    span = scalar.sub_span(start, len(scalar.text))
-    return Scalar(scalar.text[start:], True, span, scalar.offsets_exact)

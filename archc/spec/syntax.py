@@ -84,6 +84,8 @@ class Join:
         common: keys that every layer takes.
         span: the whole structure.
         head: the structure's key.
+        flawed: whether reading it found errors: its branches are elaborated for what is to be
+            found in them, and not joined.
     """
 
     kind: JoinKind
@@ -97,6 +99,7 @@ class Join:
     dim: Scalar | None = None
     split: Scalar | None = None
     then: Chain | None = None
+    flawed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,14 @@ class Group:
     span: Span
 
 
-Layer = Call | Section | Group | Join
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Something in layer position that is no layer, reported already; what follows is unknown."""
+
+    span: Span
+
+
+Layer = Call | Section | Group | Join | Broken
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,8 @@ class Mapping:
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def is_empty(node: Node | None) -> bool:
+    """Whether nothing is written here (`key:` alone, `~`, `null`)."""
+    return node is None or (isinstance(node, Scalar) and node.value is None)

@@ -1,4 +1,4 @@
-"""Which words a spec mentions: what nobody mentions is unused."""
+"""Which words a spec mentions (what nobody mentions is unused), and which names it gives."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from archc.spec.syntax import (
     Block,
+    Broken,
     Call,
     Chain,
     ForItem,
@@ -91,6 +92,8 @@ def _chain_words(chain: Chain | None) -> Iterator[str]:
 
 
 def _layer_words(layer: Layer) -> Iterator[str]:
+    if isinstance(layer, Broken):
+        return
     if isinstance(layer, Section):
         yield from _chain_words(layer.chain)
         return
@@ -102,11 +105,34 @@ def _layer_words(layer: Layer) -> Iterator[str]:
         yield from _node_words(layer.primary)
         for argument in layer.arguments.values():
             yield from _node_words(argument.value)
-    elif isinstance(layer, Group):
-        yield from _chain_words(layer.chain)
     else:
-        assert isinstance(layer, Join)
-        for node in (layer.skip, layer.drop_path, layer.dim, layer.split):
-            yield from _node_words(node)
-        for body in (layer.body, layer.shortcut, layer.then):
-            yield from _chain_words(body)
+        if isinstance(layer, Join):
+            for node in (layer.skip, layer.drop_path, layer.dim, layer.split):
+                yield from _node_words(node)
+        for part in parts(layer):
+            yield from _chain_words(part)
+
+
+def written_names(chain: Chain) -> Iterator[str]:
+    """Names that are written in a chain and in what adds no level to it, but for templates."""
+    for item in chain.items:
+        if isinstance(item, ForItem):
+            yield from written_names(item.chain)
+        elif isinstance(item, IfItem):
+            for _, body in item.arms:
+                yield from written_names(body)
+        elif item.name is None:
+            for part in parts(item.layer):
+                yield from written_names(part)
+        elif "{" not in item.name.text:
+            yield item.name.text
+
+
+def parts(layer: Layer) -> Iterator[Chain]:
+    """The chains that a structure holds."""
+    if isinstance(layer, Group):
+        yield layer.chain
+    elif isinstance(layer, Join):
+        for part in (layer.body, layer.shortcut, layer.then):
+            if part is not None:
+                yield part
