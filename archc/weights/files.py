@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+_TENSORS_ALONE = "save the tensors alone: torch.save(model.state_dict(), path)"
 _DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 
 
@@ -98,7 +99,7 @@ class _Safetensors:
         try:
             self._file = cast("Any", safe_open(path, framework="numpy"))
         except (SafetensorError, OSError) as error:
-            raise _corrupt(path, _first_line(error)) from error
+            raise _corrupt(path, str(error).partition("\n")[0]) from error
         self.tensors = {key: self._stored(key) for key in self._file.keys()}  # noqa: SIM118
 
     def _stored(self, key: str) -> Stored:
@@ -149,13 +150,12 @@ def _state_dict(path: Path) -> dict[str, Any]:
             "pip install 'archc[torch]'",
         ) from error
     try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        raise _refused(path, error) from error
-    except Exception as error:  # whatever torch raises on bytes that are no checkpoint
-        raise _corrupt(path, _first_line(error)) from error
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+    except Exception as error:  # on bytes that are no checkpoint torch raises all kinds
+        raise _refused(path, str(error)) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -167,15 +167,16 @@ def _state_dict(path: Path) -> dict[str, Any]:
     raise _no_state_dict(path, content)
 
 
-def _refused(path: Path, error: Exception) -> BadFileError:
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if found is None:
-        return _corrupt(path, "it is cut off or not a file of torch.save")
+def _refused(path: Path, error: str) -> BadFileError:
+    found = re.search(r"GLOBAL ([\w.]+)", error)
+    if found is None and "TorchScript" not in error:
+        return _corrupt(path, "it is cut off, or no file of torch.save")
+    held = f"a `{found.group(1)}`" if found else "a TorchScript program"
     return BadFileError(
         "bad-weights-file",
-        f"`{path}` holds a `{found.group(1)}`, and loading anything but tensors could run code",
+        f"`{path}` holds {held}, and loading anything but tensors could run code",
         path,
-        "save the tensors alone: torch.save(model.state_dict(), path)",
+        _TENSORS_ALONE,
     )
 
 
@@ -189,14 +190,9 @@ def _no_state_dict(path: Path, content: object) -> BadFileError:
         "bad-weights-file",
         f"`{path}` holds {held}, where a dict of tensors is needed",
         path,
-        "save the tensors alone: torch.save(model.state_dict(), path)",
+        _TENSORS_ALONE,
     )
 
 
 def _corrupt(path: Path, reason: str) -> BadFileError:
     return BadFileError("bad-weights-file", f"`{path}` cannot be read: {reason}", path)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

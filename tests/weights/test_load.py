@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,7 @@ def test_damaged_files(tmp_path: Path, name: str, damage: str) -> None:
     (finding,) = refused(path)
     assert (finding.code, finding.path) == ("bad-weights-file", str(path))
     assert "\n" not in finding.message
-    assert len(finding.message) < 300 + len(str(path))
+    assert len(finding.message) < 150 + len(str(path))
 
 
 def test_a_pickled_module_is_refused_without_running_it(tmp_path: Path) -> None:
@@ -299,6 +300,16 @@ def test_a_pickled_module_is_refused_without_running_it(tmp_path: Path) -> None:
     assert finding.code == "bad-weights-file"
     assert "`torch.nn.modules.linear.Linear`" in finding.message
     assert finding.help == ("save the tensors alone: torch.save(model.state_dict(), path)",)
+
+
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+    (finding,) = refused(path)
+    assert "holds a TorchScript program" in finding.message
+    assert finding.help[0].startswith("save the tensors alone")
 
 
 class Bomb:
