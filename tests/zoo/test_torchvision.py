@@ -8,7 +8,8 @@ import torch
 
 from archc.compile import check_file
 from archc.elaborate.checks import macs
-from archc.parity import compare, open_session
+from archc.parity import compare
+from archc.runtime.model import open_session
 from archc.targets.onnx import write_onnx
 from archc.targets.torch import emit_torch, load_module
 from archc.types import evaluate
