@@ -97,7 +97,7 @@ def _given(
         del written[names[0]]
     defaults: Written = {}
     add_defaults(elaborator, defaults, block.name, place)
-    written.update((key, default) for key, default in defaults.items() if key not in given)
+    written = {**{key: d for key, d in defaults.items() if key not in given}, **written}
     for key, (argument, home) in written.items():
         param = block.params.get(key)
         if param is None:
