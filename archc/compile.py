@@ -29,6 +29,7 @@ class Checked:
         graph: the typed graph; None when there are errors.
         diagnostics: every finding, in reading order.
         files: every file that was read: the spec, unless it is no file, and what it imports.
+        partial: the layers that could be typed, also when there are errors; None without inputs.
     """
 
     source: Source | None
@@ -36,6 +37,7 @@ class Checked:
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     files: tuple[Path, ...] = field(default=())
+    partial: Graph | None = None
 
     @property
     def ok(self) -> bool:
@@ -84,14 +86,14 @@ def check_source(
     words = with_blocks(Vocabulary(frozenset(OPS), _op_takes_word), standard)
     importer = Importer(words, frozenset(OPS), sink)
     spec = importer.read(source, folder or Path.cwd())
-    graph = None
+    partial = None
     if spec is not None:
         choice = Choice(variant, _overrides(overrides or {}, sink))
         sources = Sources(OPS, words, importer.libraries, standard, importer.incomplete)
-        graph = elaborate(spec, choice, sources, sink)
-    if sink.has_errors:
-        graph = None
-    return Checked(source, spec, graph, tuple(sink.sorted()), importer.files)
+        partial = elaborate(spec, choice, sources, sink)
+    whole = partial is not None and bool(partial.outputs) and not sink.has_errors
+    graph = partial if whole else None
+    return Checked(source, spec, graph, tuple(sink.sorted()), importer.files, partial)
 
 
 def _op_takes_word(op: str, word: str) -> bool:

@@ -11,7 +11,7 @@ from archc.cli.options import SPEC, format_option, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics, print_line
 from archc.compile import Checked, check_file, check_source
 from archc.diagnostics import Diagnostic
-from archc.elaborate.checks import macs
+from archc.graph.costs import total_macs
 from archc.types import evaluate, format_dim, symbols_of
 from archc.types.sizes import describe_sizes
 
@@ -80,7 +80,7 @@ def _line(result: Checked) -> str:
     assert graph is not None and result.source is not None
     inputs = ", ".join(f"{value.name} {value.type}" for value in graph.inputs)
     outputs = ", ".join(f"{name} {value.type}" for name, value in graph.outputs.items())
-    total = macs(graph)
+    total = total_macs(graph)
     symbols = symbols_of(total)
     if len(symbols) <= 1:  # the batch, or nothing
         where = "".join(f" at {name} = 1" for name in symbols)

@@ -9,6 +9,7 @@ from archc.elaborate.arguments import Evaluator
 from archc.elaborate.env import closest
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
+from archc.graph.costs import total_macs
 from archc.graph.preconditions import Demand, Preconditions
 from archc.ops.conditions import Condition
 from archc.spec.expressions import ExpressionError
@@ -86,24 +87,12 @@ def check_expectations(
                 _check_shapes(argument, flows, evaluator, sink)
             elif key in {"parameters", "macs"}:
                 if as_written:
-                    total = graph.parameter_count if key == "parameters" else macs(graph)
+                    total = graph.parameter_count if key == "parameters" else total_macs(graph)
                     _check_total(argument, total, graph.name, evaluator, sink)
             else:
                 _unknown(argument, ["macs", "parameters", "shapes"], sink)
         except ExpressionError as error:
             sink.error(error.code, error.message, error.span, help=error.help)
-
-
-def macs(graph: Graph) -> Dim:
-    """Multiply-accumulates of one run, as torchvision counts them (side layers left out)."""
-    total: Dim = 0
-    for node in graph.nodes:
-        if node.side is None:
-            cost = node.op.cost(
-                [value.type for value in node.inputs], [value.type for value in node.outputs]
-            )
-            total = total + cost.macs
-    return total
 
 
 def _unknown(argument: Argument, options: Sequence[str], sink: Diagnostics) -> None:

@@ -32,6 +32,7 @@ from archc.spec.syntax import Block, Param, Spec
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node, Scalar
 from archc.spec.tree import Sequence as SequenceNode
+from archc.types.sizes import SizeSet
 
 RECURSION_LIMIT = 20_000
 """Python frames: room for blocks within sections within blocks, as deep as their limits allow."""
@@ -72,7 +73,12 @@ class Sources:
 
 
 def elaborate(spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -> Graph | None:
-    """Turn a spec into a typed graph; None when there are errors (recorded in `sink`)."""
+    """Turn a spec into a typed graph.
+
+    Returns:
+        The graph; after errors (recorded in `sink`) what could be typed of it, without outputs;
+        None when not even the inputs are known.
+    """
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, RECURSION_LIMIT))
     try:
@@ -219,12 +225,14 @@ class _Program:
             last = self.elaborator.chain(self.spec.layers, flow, place)
         except TooManyLayers as limit:
             self.sink.error("expansion-limit", "the spec expands to too many layers", limit.span)
-            return None
+            return None if bound is None else self._graph(bound, {}, {})
         outputs = self._outputs(last, place)
         self._check_defaults()
         warn_unused_names(self.spec, self.sink)
-        if self.sink.has_errors or bound is None or not outputs:
+        if bound is None:
             return None
+        if self.sink.has_errors or not outputs:
+            return self._graph(bound, {}, {})
         return self._finish(bound, outputs)
 
     def _check_defaults(self) -> None:
@@ -240,17 +248,22 @@ class _Program:
                     help=[f"did you mean `{close}`?"] if close else [],
                 )
 
-    def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph | None:
-        found = derive_preconditions(self.builder.nodes, bound.sizes)
-        graph = Graph(
+    def _graph(
+        self, bound: Inputs, outputs: Mapping[str, Value], sizes: Mapping[str, SizeSet]
+    ) -> Graph:
+        return Graph(
             name=self.choice.variant or self.spec.name,
             doc=self.spec.doc,
             inputs=bound.values,
             nodes=tuple(self.builder.nodes),
             outputs=outputs,
             scopes=self.builder.scopes,
-            sizes={name: sizes for name, sizes in found.sizes.items() if not sizes.is_everything},
+            sizes={name: known for name, known in sizes.items() if not known.is_everything},
         )
+
+    def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph:
+        found = derive_preconditions(self.builder.nodes, bound.sizes)
+        graph = self._graph(bound, outputs, found.sizes)
         check_expectations(
             self.spec,
             graph,
@@ -261,7 +274,7 @@ class _Program:
         )
         warn_unused_layers(graph, self.sink)
         report_preconditions(found, bound.sizes, bound.places, self.sink)
-        return None if self.sink.has_errors else graph
+        return graph
 
     def _force_definitions(self) -> None:
         """Evaluate every param and let once, so that a wrong one is reported even if unused."""
