@@ -69,12 +69,9 @@ def build_graph(
         inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
         progress: told of bytes written.
     """
-    suffix = SUFFIXES[target]
-    if output.suffix != suffix:
-        message = f"`{output}` is no name for {'ONNX' if target == 'onnx' else 'PyTorch source'}"
-        help_ = f"choose a name that ends in {suffix}"
-        finding = Diagnostic("unwritable-output", message, help=(help_,), path=str(output))
-        return Written((), (finding,))
+    misnamed = _misnamed(output, target, inputs)
+    if misnamed is not None:
+        return Written((), (misnamed,))
     if target == "torch":
         return _torch(graph, output, weights, inputs, progress)
     from archc.targets.onnx import write_onnx
@@ -89,6 +86,20 @@ def build_graph(
         progress=progress,
     )
     return Written(result.files, result.diagnostics)
+
+
+def _misnamed(output: Path, target: Target, inputs: Sequence[Path]) -> Diagnostic | None:
+    """Why the output's name is none for the target; a folder or an input is refused elsewhere."""
+    suffix = SUFFIXES[target]
+    if output.suffix == suffix or output.is_dir() or output in inputs:
+        return None
+    what = "an ONNX file" if target == "onnx" else "a Python module"
+    return Diagnostic(
+        "unwritable-output",
+        f"`{output}` is no name for {what}",
+        help=(f"choose a name that ends in {suffix}",),
+        path=str(output),
+    )
 
 
 def _torch(

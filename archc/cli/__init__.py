@@ -122,8 +122,9 @@ def _leave(message: str, status: int) -> NoReturn:
     with suppress(OSError):
         if message:
             click.echo(f"archc: {message}", err=True)
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:
-        with suppress(OSError, ValueError, AttributeError):
+    real = sys.__stdout__
+    if real is not None and sys.stdout is real:
+        with suppress(OSError, ValueError):
             # What could not be written must not be tried again when Python shuts down.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), real.fileno())
     raise SystemExit(status)

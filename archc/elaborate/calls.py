@@ -114,7 +114,7 @@ def _held_layer(
 def _unknown_op(elaborator: Elaborator, call: Call, name: str, place: Place) -> ExpressionError:
     options = [*elaborator.ops, *place.frame.module.blocks, *elaborator.standard]
     close = closest(name, options)
-    help_ = [f"did you mean `{close}`?"] if close else ["`archc list --ops` lists the ops"]
+    help_ = [f"did you mean `{close}`?"] if close else []
     return ExpressionError("unknown-op", f"there is no op or block `{name}`", call.head.span, help_)
 
 

@@ -64,4 +64,4 @@ def _badness(item: Comparison) -> float:
 
 
 def _sizes(item: Comparison) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sorted(item.sizes.items()))
+    return ", ".join(f"{name}={size}" for name, size in item.sizes.items())

@@ -10,6 +10,7 @@ from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
 from archc.ops.conditions import Condition
 from archc.types import DType, evaluate, format_shape, symbols_of
+from archc.types.sizes import describe_sizes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,7 +44,9 @@ def choose_sizes(
     symbols = _symbols(graph)
     unknown = [name for name in given if name not in symbols]
     if unknown:
-        return [], [_refusal(graph, f"there is no size `{unknown[0]}`", _open_sizes(symbols))]
+        listed = ", ".join(symbols) or "none"
+        reason = f"it leaves no size `{unknown[0]}` open"
+        return [], [_refusal(graph, reason, f"its open sizes: {listed}")]
     batch = _batch_symbol(graph)
     if batch is None or batch in given:
         wanted: Sequence[int] = (given.get(batch or "", 1),)
@@ -159,17 +162,14 @@ def _unmet(graph: Graph, symbols: Sequence[str], fixed: Mapping[str, int]) -> Di
                 span = node.attribute_spans.get(condition.at or "", node.span)
                 at = ", ".join(f"{name} = {fixed[name]}" for name in sorted(names))
                 message = f"`{graph.name}` does not work at {at}: {condition} is needed"
-                return Diagnostic("run-failed", message, Label(span))
-    return _refusal(graph, "no sizes were found that meet its conditions", _open_sizes(symbols))
+                help_ = tuple(describe_sizes(n, graph.sizes[n]) for n in names & graph.sizes.keys())
+                return Diagnostic("run-failed", message, Label(span), help=help_)
+    listed = ",".join(f"{name}=..." for name in symbols)
+    reason = "no sizes were found that meet its conditions"
+    return _refusal(graph, reason, f"give them: --at {listed}")
 
 
 def _refusal(graph: Graph, reason: str, help_: str) -> Diagnostic:
     shapes = ", ".join(f"{value.name} {format_shape(value.type.shape)}" for value in graph.inputs)
     message = f"`{graph.name}` ({shapes}) cannot be run: {reason}"
     return Diagnostic("run-failed", message, Label(graph.inputs[0].span), help=(help_,))
-
-
-def _open_sizes(symbols: Sequence[str]) -> str:
-    if not symbols:
-        return "its sizes are all fixed"
-    return "give them: --at " + ",".join(f"{name}=..." for name in symbols)

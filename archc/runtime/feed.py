@@ -6,11 +6,10 @@ import difflib
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from archc.runtime.images import read_image
-from archc.runtime.model import Model, ModelInput, RunError, first_line
+from archc.runtime.model import Model, ModelInput, RunError, check_readable, first_line
 
 _BROKEN_FILE = (
     OSError,
@@ -52,6 +51,8 @@ def read_feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
     Raises:
         RunError: a file cannot be read, or does not fit the input.
     """
+    for path in files:
+        check_readable(path)
     if len(files) == 1 and files[0].lower().endswith(".npz"):
         return fitting_feed(model, _archive(model, files[0]), files[0])
     if len(files) != len(model.inputs):
@@ -83,13 +84,9 @@ def fitting_feed(model: Model, arrays: Mapping[str, Any], *files: str) -> dict[s
     names = [declared.name for declared in model.inputs]
     for name in arrays:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1) or names
-            raise RunError(
-                "run-failed",
-                f"the model has no input `{name}`",
-                files[0],
-                f"did you mean `{close[0]}`?" if len(close) == 1 else f"it has {', '.join(names)}",
-            )
+            close = difflib.get_close_matches(name, names, 1)
+            help_ = f"did you mean `{close[0]}`?" if close else f"its inputs: {', '.join(names)}"
+            raise RunError("run-failed", f"the model has no input `{name}`", files[0], help_)
     feed: dict[str, Any] = {}
     bound: dict[str, tuple[int, str]] = {}
     sources = files if len(files) == len(names) else files[:1] * len(names)
@@ -156,18 +153,15 @@ def _loaded(path: str) -> Any:
 
     try:
         return np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise RunError("missing-file", f"there is no file `{path}`", path) from error
     except _BROKEN_FILE as error:
         raise _broken(path, error) from error
 
 
 def _broken(path: str, error: Exception) -> RunError:
     kind = "archive" if path.lower().endswith(".npz") else "array"
-    reason = "is a folder" if Path(path).is_dir() else f"cannot be read: {first_line(error)}"
     return RunError(
         "bad-input-file",
-        f"`{path}` {reason}",
+        f"`{path}` cannot be read: {first_line(error)}",
         path,
         f"a NumPy {kind} without Python objects is needed: np.save{'z' if kind != 'array' else ''}",
     )

@@ -61,8 +61,6 @@ def _opened(path: str, mode: str, size: tuple[int | None, int | None]) -> Image.
             if (width, height) != image.size:
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
             return image
-    except FileNotFoundError as error:
-        raise RunError("missing-file", f"there is no file `{path}`", path) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # SyntaxError is what Pillow raises on a PNG whose chunks are broken.
         raise RunError(

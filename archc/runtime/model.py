@@ -125,7 +125,7 @@ def open_model(path: str | Path, *, optimized: bool = True) -> Model:
         RunError: there is no such file, it is no model, or it has inputs other than tensors.
     """
     path = str(path)
-    _check_readable(path)
+    check_readable(path)
     try:
         session = open_session(path, optimized=optimized)
     except Exception as error:  # its exceptions share no documented base
@@ -152,6 +152,24 @@ def open_session(path: str | Path, *, optimized: bool = True) -> Any:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
+def check_readable(path: str) -> None:
+    """Refuse a path that names no file, or one that cannot be read.
+
+    Raises:
+        RunError: `missing-file`, `not-a-file` or `unreadable-file`.
+    """
+    file = Path(path)
+    try:
+        if file.exists() and not file.is_file():
+            raise RunError("not-a-file", f"`{path}` is not a file", path)
+        file.open("rb").close()
+    except FileNotFoundError as error:
+        raise RunError("missing-file", f"there is no file `{path}`", path) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError("unreadable-file", f"cannot read `{path}`: {reason}", path) from error
+
+
 def first_line(error: Exception) -> str:
     """The gist of an error of onnxruntime or numpy."""
     lines = str(error).strip().splitlines()
@@ -163,16 +181,3 @@ def _declared(item: Any, path: str) -> ModelInput:
     if dtype is None:
         raise RunError("run-failed", f"input `{item.name}` takes {item.type}, not numbers", path)
     return ModelInput(item.name, tuple(item.shape), dtype)
-
-
-def _check_readable(path: str) -> None:
-    file = Path(path)
-    try:
-        if file.exists() and not file.is_file():
-            raise RunError("not-a-file", f"`{path}` is not a file", path)
-        file.open("rb").close()
-    except FileNotFoundError as error:
-        raise RunError("missing-file", f"there is no file `{path}`", path) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RunError("unreadable-file", f"cannot read `{path}`: {reason}", path) from error

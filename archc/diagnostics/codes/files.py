@@ -68,8 +68,9 @@ FILES = (
         "The output cannot be written",
         """
         The operating system refused to create or write the file. The directory has to exist and
-        be writable, and the disk must have room. What stood at that path before is untouched:
-        output is written beside it and moved into place only when it is complete.
+        be writable, the disk must have room, and the name must end as the target's files do
+        (`.onnx`, `.py`). What stood at that path before is untouched: output is written beside
+        it and moved into place only when it is complete.
         """,
         needs="an output path in a directory that does not exist",
     ),
