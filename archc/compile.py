@@ -11,6 +11,7 @@ from archc.elaborate import Choice, Sources, elaborate
 from archc.elaborate.arguments import takes_word
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
+from archc.graph.specialise import specialised
 from archc.ops.table import OPS
 from archc.spec.files import read_source
 from archc.spec.read_chain import Vocabulary
@@ -94,6 +95,25 @@ def check_source(
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors
     graph = partial if whole else None
     return Checked(source, spec, graph, tuple(sink.sorted()), importer.files, partial)
+
+
+def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:
+    """The same network at given sizes of its symbolic dims.
+
+    Args:
+        checked: the network.
+        sizes: symbol -> size.
+
+    Returns:
+        What is known of it at these sizes; a layer that does not work at them is an error.
+    """
+    if checked.partial is None:
+        return checked
+    partial, problems = specialised(checked.partial, sizes)
+    sink = Diagnostics()
+    sink.extend((*checked.diagnostics, *problems))
+    graph = None if problems or checked.graph is None else partial
+    return replace(checked, graph=graph, diagnostics=tuple(sink.sorted()), partial=partial)
 
 
 def _op_takes_word(op: str, word: str) -> bool:

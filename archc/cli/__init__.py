@@ -21,8 +21,9 @@ COMMANDS = {
     "build": "Write ONNX or PyTorch source from a spec.",
     "check": "Prove a spec's shapes before anything is built.",
     "expand": "Print a spec with everything expanded: no params, blocks or loops.",
-    "explain": "Explain a diagnostic code.",
+    "explain": "Explain a diagnostic code, or a layer of a spec.",
     "run": "Run an ONNX model with onnxruntime.",
+    "show": "Show every layer: shape, arithmetic, parameters, work, memory.",
     "verify": "Prove that the PyTorch and ONNX forms of a spec compute the same.",
 }
 """Name -> one line for the overview; each has a module of its name in this package."""

@@ -3,27 +3,87 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import click
 
+from archc.cli.options import SPEC, parse_sizes, spec_options
+from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics
+from archc.cli.sizes import checked_at
+from archc.compile import Checked, check_file
 from archc.diagnostics.codes import CODES
+from archc.graph import Graph
+from archc.targets.report import layer_text
 
 
-def _complete_code(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return sorted(code for code in CODES if code.startswith(incomplete))
+def _complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    codes: list[Any] = sorted(code for code in CODES if code.startswith(incomplete))
+    return codes + SPEC.shell_complete(ctx, param, incomplete)
 
 
 @click.command("explain")
-@click.argument("code", required=False, shell_complete=_complete_code)
-def command(code: str | None) -> None:
-    """Explain a diagnostic CODE, with an example that shows it; without one, list all codes."""
-    if code is None:
-        width = max(map(len, CODES))
-        for name in sorted(CODES):
-            click.echo(f"{name:{width}}  {CODES[name].title}")
-        return
+@click.argument("topic", metavar="[CODE | SPEC]", required=False, shell_complete=_complete_topic)
+@click.argument("path", metavar="[LAYER]", required=False)
+@spec_options
+@click.option(
+    "--at",
+    "sizes",
+    metavar="N=8,H=320",
+    callback=parse_sizes,
+    help="Explain the layer at these sizes of the symbolic dims.",
+)
+def command(
+    topic: str | None,
+    path: str | None,
+    variant: str | None,
+    overrides: dict[str, str],
+    sizes: dict[str, int],
+) -> None:
+    """Explain a diagnostic CODE, or a LAYER of a SPEC.
+
+    A code comes with an example that shows it; without one, all codes are listed. A layer (or a
+    section or block, by its path) comes with the arithmetic of its shape, its attributes,
+    weights, cost and receptive field, what it reads and what reads it.
+    """
+    if topic is None:
+        _list_codes()
+    elif path is None:
+        _explain_code(topic)
+    else:
+        checked = checked_at(check_file(topic, variant, overrides), sizes)
+        _explain_layer(checked, path)
+
+
+def _list_codes() -> None:
+    width = max(map(len, CODES))
+    for name in sorted(CODES):
+        click.echo(f"{name:{width}}  {CODES[name].title}")
+
+
+def _explain_code(code: str) -> None:
     if code not in CODES:
         close = difflib.get_close_matches(code, CODES, 1)
         hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
+        if code.endswith((".yaml", ".yml")):
+            hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"
         raise click.UsageError(f"there is no code {code!r}; {hint}")
     click.echo(CODES[code].as_markdown().rstrip("\n"))
+
+
+def _explain_layer(checked: Checked, path: str) -> None:
+    text = None if checked.partial is None else layer_text(checked.partial, path)
+    if text is not None:
+        click.echo(text, nl=False)
+    print_diagnostics(complaints(checked.diagnostics))
+    if not checked.ok:
+        raise SystemExit(EXIT_ERRORS)
+    if text is None:
+        assert checked.graph is not None
+        raise click.UsageError(_unknown_layer(checked.graph, path))
+
+
+def _unknown_layer(graph: Graph, path: str) -> str:
+    paths = [*(node.path for node in graph.nodes), *filter(None, graph.scopes)]
+    close = difflib.get_close_matches(path, paths, 1)
+    hint = f"did you mean {close[0]!r}?" if close else "`archc show` lists them"
+    return f"{graph.name!r} has no layer {path!r}; {hint}"

@@ -1,0 +1,43 @@
+"""`--at`: a checked network at sizes that a person gives."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import click
+
+from archc.compile import Checked, at_sizes
+from archc.types import symbols_of
+from archc.types.sizes import describe_sizes
+
+
+def checked_at(checked: Checked, sizes: Mapping[str, int]) -> Checked:
+    """The network at the sizes given.
+
+    Raises:
+        click.BadParameter: the network has no such size, or promises never to be fed it.
+    """
+    if checked.partial is None or not sizes:
+        return checked
+    inputs = checked.partial.inputs
+    names = {name for value in inputs for dim in value.type.shape for name in symbols_of(dim)}
+    for name in sizes:
+        if name not in names:
+            raise click.BadParameter(_unknown(name, sorted(names)), param_hint="'--at'")
+    result = at_sizes(checked, sizes)
+    if result.ok:
+        for name, fitting in checked.partial.sizes.items():
+            if name in sizes and sizes[name] not in fitting:
+                rule = describe_sizes(name, fitting)
+                message = f"{name} = {sizes[name]} is not promised: {rule}"
+                raise click.BadParameter(message, param_hint="'--at'")
+    return result
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    if not names:
+        return f"there is no symbolic size {name!r}: all sizes of the inputs are fixed"
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    return f"there is no symbolic size {name!r}; {hint}"
