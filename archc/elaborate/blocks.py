@@ -63,8 +63,7 @@ def call_block(
     # Sizes of what enters the block, not of what enters the layer that asks.
     define(env, block.params, block.lets, elaborator.evaluator(body, inputs[0]).value, but=given)
     result = elaborator.chain(block.chain, inputs[0], body)
-    known = [name for name in (*block.params, *block.lets) if name in env.values]
-    elaborator.builder.keep_params(path, {name: env.values[name] for name in known})
+    elaborator.builder.keep_params(path, env.values, block.params, block.lets)
     elaborator.builder.flows[path] = result
     return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostics, Label, Span
@@ -140,10 +140,14 @@ class Builder:
         self.scopes[path] = Scope(path, block, span, doc)
         return Level(path)
 
-    def keep_params(self, path: str, values: Mapping[str, object]) -> None:
-        """Tell what a block instance was given and defined, as far as it is numbers."""
+    def keep_params(
+        self, path: str, values: Mapping[str, object], params: Iterable[str], lets: Iterable[str]
+    ) -> None:
+        """Tell what a block instance was given and computed, as far as it is numbers."""
         numbers = {n: v for n, v in values.items() if isinstance(v, (bool, int, float))}
-        self.scopes[path] = replace(self.scopes[path], params=numbers)
+        given = {name: numbers[name] for name in params if name in numbers}
+        computed = {name: numbers[name] for name in lets if name in numbers}
+        self.scopes[path] = replace(self.scopes[path], params=given, lets=computed)
 
     # -- references -----------------------------------------------------------------------
 

@@ -89,8 +89,9 @@ class Scope:
         block: name of the block it is an instance of, or None for a section.
         span: where it is written.
         doc: the block's doc text.
-        params: numbers the block was given or defined (`let`), by name, in the spec's order;
-            targets that write code name things after them.
+        params: numbers that the block was given, by name, in the spec's order; targets that
+            write code name things after them.
+        lets: numbers that the block computed from them.
     """
 
     path: str
@@ -98,6 +99,7 @@ class Scope:
     span: Span
     doc: str = ""
     params: Mapping[str, int | float | bool] = field(default_factory=dict)
+    lets: Mapping[str, int | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
