@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from archc.diagnostics.source import Span
+
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 class Severity(Enum):
@@ -60,7 +63,11 @@ class Diagnostic:
 
 @dataclass(slots=True)
 class Diagnostics:
-    """Collects findings of a run; the same finding at the same place is kept once."""
+    """Collects findings of a run; the same finding at the same place is kept once.
+
+    Instances of a block and turns of a loop share their text, so that one mistake is found many
+    times, often with other numbers: those count as the same.
+    """
 
     items: list[Diagnostic] = field(default_factory=list)
     _seen: set[tuple[str, str, int]] = field(default_factory=set)
@@ -68,7 +75,8 @@ class Diagnostics:
     def add(self, diagnostic: Diagnostic) -> None:
         """Record one finding."""
         place = diagnostic.sort_key()
-        key = (diagnostic.code + diagnostic.message, place[0], place[1])
+        wording = _NUMBER.sub("0", diagnostic.message)
+        key = (diagnostic.code + wording, place[0], place[1])
         if key not in self._seen:
             self._seen.add(key)
             self.items.append(diagnostic)

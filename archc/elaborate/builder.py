@@ -16,8 +16,8 @@ from archc.ops.conditions import Refusal
 from archc.spec.syntax import Chain
 from archc.spec.words import written_names
 
-MAX_LAYERS = 1_000_000
-"""Layers a spec may expand to before it is refused."""
+MAX_LAYERS = 100_000
+"""Layers and turns of loops that a spec may expand to."""
 
 MAX_CALL_LABELS = 3
 
@@ -62,13 +62,13 @@ class Builder:
     _refused: set[tuple[str, int]] = field(default_factory=set)
     _steps: int = 0
 
-    def step(self, span: Span) -> None:
-        """Count one layer.
+    def step(self, span: Span, count: int = 1) -> None:
+        """Count layers, or turns of a loop.
 
         Raises:
             TooManyLayers: there are too many.
         """
-        self._steps += 1
+        self._steps += count
         if self._steps > MAX_LAYERS:
             raise TooManyLayers(span)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Diagnostic, Diagnostics, Label, Severity, Span
-from archc.elaborate.arguments import Evaluator
-from archc.elaborate.env import closest
+from archc.elaborate.arguments import Evaluator, shown
+from archc.elaborate.env import Poisoned, closest
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
 from archc.graph.costs import total_macs
@@ -18,7 +18,15 @@ from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Sequence as SequenceNode
 from archc.spec.words import block_words, spec_words
-from archc.types import Dim, Expr, format_dim, format_shape, provably_equal
+from archc.types import (
+    Dim,
+    Expr,
+    evaluate,
+    format_dim,
+    format_shape,
+    provably_equal,
+    symbols_of,
+)
 from archc.types.sizes import SizeSet, describe_sizes
 
 WILDCARD = "any"
@@ -68,31 +76,29 @@ def check_expectations(
     graph: Graph,
     flows: Mapping[str, Flow],
     evaluator: Evaluator,
-    as_written: bool,
     sink: Diagnostics,
 ) -> None:
-    """Compare the whole network with the spec's `expect` section.
+    """Compare the whole network, params as written, with the spec's `expect` section.
 
     Args:
         spec: the file.
         graph: the elaborated network.
         flows: path -> value, for `shapes`.
         evaluator: evaluates at the top of the file.
-        as_written: whether no param was overridden; totals only hold then.
         sink: where findings go.
     """
     for key, argument in spec.expect.items():
         try:
             if key == "shapes":
                 _check_shapes(argument, flows, evaluator, sink)
-            elif key in {"parameters", "macs"}:
-                if as_written:
-                    total = graph.parameter_count if key == "parameters" else total_macs(graph)
-                    _check_total(argument, total, graph.name, evaluator, sink)
+            elif key in _TOTALS:
+                _check_total(argument, graph, spec, evaluator, sink)
             else:
                 _unknown(argument, ["macs", "parameters", "shapes"], sink)
         except ExpressionError as error:
             sink.error(error.code, error.message, error.span, help=error.help)
+        except Poisoned:
+            pass
 
 
 def _unknown(argument: Argument, options: Sequence[str], sink: Diagnostics) -> None:
@@ -130,32 +136,58 @@ def _check_shapes(
 
 
 def _check_total(
-    argument: Argument, total: Dim, model: str, evaluator: Evaluator, sink: Diagnostics
+    argument: Argument, graph: Graph, spec: Spec, evaluator: Evaluator, sink: Diagnostics
 ) -> None:
     """A total is one number, or a mapping of variant names to numbers."""
-    node: TreeNode = argument.value
+    node: TreeNode | None = argument.value
     if isinstance(node, MappingNode):
-        matching = [entry.value for entry in node.entries if entry.key.text == model]
-        if not matching:
-            return
-        node = matching[0]
+        names = list(dict.fromkeys([*spec.variants, spec.name]))
+        for entry in node.entries:
+            if entry.key.text not in names:
+                close = closest(entry.key.text, names)
+                sink.error(
+                    "unknown-variant",
+                    f"there is no variant `{entry.key.text}`",
+                    entry.key.span,
+                    help=[f"did you mean `{close}`?" if close else f"it has {', '.join(names)}"],
+                )
+        node = next((entry.value for entry in node.entries if entry.key.text == graph.name), None)
+    if node is None:
+        return
     wanted = evaluator.value(node)
-    if not isinstance(wanted, (int, Expr)) or not provably_equal(wanted, total):
-        shown = f"{total:,}" if isinstance(total, int) else format_dim(total)
-        written = f"{wanted:,}" if isinstance(wanted, int) else _dim_text(wanted)
+    # Multiply-accumulates are those of one sample: every layer has them once per batch entry.
+    batch = graph.inputs[0].type.shape[0] if argument.key.text == "macs" else 1
+    total: Dim = total_macs(graph) if argument.key.text == "macs" else graph.parameter_count
+    if isinstance(wanted, bool) or not isinstance(wanted, (int, Expr)):
+        raise ExpressionError(
+            "wrong-type", f"`{argument.key.text}` is an integer, not {shown(wanted)}", node.span
+        )
+    if not provably_equal(wanted * batch, total):
         sink.error(
             "expect-failed",
-            f"`{model}` has {shown} {argument.key.text}, not {written}",
+            f"`{graph.name}` has {_total_text(total, batch)} {_TOTALS[argument.key.text]}, "
+            f"not {_total_text(wanted, 1)}",
             node.span,
             "expected here",
         )
+
+
+_TOTALS = {"parameters": "parameters", "macs": "multiply-accumulates per sample"}
+
+
+def _total_text(total: Dim, batch: Dim) -> str:
+    if isinstance(total, int) and isinstance(batch, int):
+        return f"{total // batch:,}"
+    if isinstance(batch, Expr) and symbols_of(total) == symbols_of(batch):
+        total = evaluate(total, dict.fromkeys(symbols_of(batch), 1))
+    return f"{total:,}" if isinstance(total, int) else format_dim(total)
 
 
 # -- warnings -----------------------------------------------------------------------------
 
 
 def warn_unused_layers(graph: Graph, sink: Diagnostics) -> None:
-    """Warn of layers whose result reaches no output."""
+    """Warn of layers whose result reaches no output, and of inputs that no layer reads."""
     reached = {value.name for value in graph.outputs.values()}
     dead: list[Node] = []
     for node in reversed(graph.nodes):
@@ -165,6 +197,14 @@ def warn_unused_layers(graph: Graph, sink: Diagnostics) -> None:
         # Only the last layer of a dead chain is named: the others die with it.
         dead.append(node)
         reached.update(value.name for value in node.inputs)
+    for value in graph.inputs:
+        if value.name not in reached:
+            sink.warning(
+                "unused-input",
+                f"the input `{value.name}` is not used",
+                value.span,
+                help=[f"read it with `from: {value.name}`, or remove it"],
+            )
     for node in reversed(dead):
         sink.warning(
             "unused-layer",

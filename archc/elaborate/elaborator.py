@@ -107,6 +107,7 @@ class Elaborator:
         except Poisoned:
             pass
         else:
+            self.builder.step(item.header.span, len(bound))
             return [(item.chain, place.within(env=place.env.child(names))) for names in bound]
         return []
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from archc.diagnostics import Diagnostics, Span
 from archc.elaborate.arguments import Evaluator
-from archc.elaborate.builder import Builder, TooManyLayers
+from archc.elaborate.builder import MAX_LAYERS, Builder, TooManyLayers
 from archc.elaborate.checks import (
     check_expectations,
     report_preconditions,
@@ -19,9 +19,10 @@ from archc.elaborate.checks import (
 )
 from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
-from archc.elaborate.frame import Flow, Frame, Module, Place
+from archc.elaborate.frame import Frame, Module, Place
 from archc.elaborate.imports import Library, with_blocks
 from archc.elaborate.inputs import Inputs, bind_inputs
+from archc.elaborate.outputs import bind_outputs
 from archc.elaborate.params import check_kind, define
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
@@ -29,9 +30,7 @@ from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Param, Spec
-from archc.spec.tree import Mapping as MappingNode
-from archc.spec.tree import Node, Scalar
-from archc.spec.tree import Sequence as SequenceNode
+from archc.spec.tree import Node
 from archc.types.sizes import SizeSet
 
 RECURSION_LIMIT = 20_000
@@ -213,7 +212,9 @@ class _Program:
         if self.spec.layers is None:
             return None
         # An input that failed is no reason to stay silent about the layers.
-        self.builder.inputs.update((declared.name.text, None) for declared in self.spec.inputs)
+        for declared in self.spec.inputs:
+            self.builder.claim(declared.name.text, declared.name.span)
+            self.builder.inputs[declared.name.text] = None
         if bound is not None:
             self.builder.inputs.update((value.name, value) for value in bound.values)
             self.builder.bounds = bound.bounds
@@ -224,13 +225,23 @@ class _Program:
         try:
             last = self.elaborator.chain(self.spec.layers, flow, place)
         except TooManyLayers as limit:
-            self.sink.error("expansion-limit", "the spec expands to too many layers", limit.span)
+            self.sink.error(
+                "expansion-limit",
+                f"the spec unfolds to more than {MAX_LAYERS:,} layers and turns of loops",
+                limit.span,
+            )
             return None if bound is None else self._graph(bound, {}, {})
-        outputs = self._outputs(last, place)
+        outputs = bind_outputs(self.elaborator, self.spec.outputs, last, place)
         self._check_defaults()
         warn_unused_names(self.spec, self.sink)
         if bound is None:
             return None
+        if not self.builder.nodes and not self.sink.has_errors:
+            self.sink.error(
+                "no-layers",
+                "every layer is left out, by `if`, `when` or an empty `for`",
+                self.spec.layers.span,
+            )
         if self.sink.has_errors or not outputs:
             return self._graph(bound, {}, {})
         return self._finish(bound, outputs)
@@ -264,14 +275,9 @@ class _Program:
     def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph:
         found = derive_preconditions(self.builder.nodes, bound.sizes)
         graph = self._graph(bound, outputs, found.sizes)
-        check_expectations(
-            self.spec,
-            graph,
-            self.builder.flows,
-            self._evaluator(self.main),
-            not self.choice.overrides,
-            self.sink,
-        )
+        if not self.choice.overrides:
+            evaluator = self._evaluator(self.main)
+            check_expectations(self.spec, graph, self.builder.flows, evaluator, self.sink)
         warn_unused_layers(graph, self.sink)
         report_preconditions(found, bound.sizes, bound.places, self.sink)
         return graph
@@ -285,34 +291,3 @@ class _Program:
                 self.elaborator.report(error)
             except Poisoned:
                 pass
-
-    # -- outputs ---------------------------------------------------------------
-
-    def _outputs(self, last: Flow, place: Place) -> dict[str, Value]:
-        node = self.spec.outputs
-        if node is None:
-            return {} if last is None else {"output": last}
-        outputs: dict[str, Value] = {}
-        for name, reference in self._named_outputs(node):
-            try:
-                value = self.elaborator.reference(reference, last, place)
-            except ExpressionError as error:
-                self.elaborator.report(error)
-            except (KeyError, Poisoned):
-                pass
-            else:
-                if value is not None:
-                    outputs[name] = value
-        return outputs
-
-    def _named_outputs(self, node: Node) -> list[tuple[str, Node]]:
-        if isinstance(node, MappingNode):
-            return [(entry.key.text, entry.value) for entry in node.entries]
-        items = node.items if isinstance(node, SequenceNode) else (node,)
-        named: list[tuple[str, Node]] = []
-        for item in items:
-            if isinstance(item, Scalar):
-                named.append((item.text, item))
-            else:
-                self.sink.error("wrong-kind", "an output is the name of a layer", item.span)
-        return named

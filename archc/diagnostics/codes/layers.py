@@ -117,4 +117,22 @@ LAYERS = (
         ),
         severity=Severity.WARNING,
     ),
+    entry(
+        "unused-input",
+        "Nothing reads this input",
+        """
+        The layers start with the first input; each further one has to be read with `from`. An
+        input that nothing reads would have to be fed all the same.
+        """,
+        bad=spec("layers: [relu]", inputs="{x: [N, 3, 32, 32], mask: [N, 1, 32, 32]}"),
+        good=spec(
+            """
+            layers:
+              act: relu
+              masked: {concat: , from: [act, mask]}
+            """,
+            inputs="{x: [N, 3, 32, 32], mask: [N, 1, 32, 32]}",
+        ),
+        severity=Severity.WARNING,
+    ),
 )
