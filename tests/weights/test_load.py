@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -353,13 +354,13 @@ def test_without_torch(tmp_path: Path) -> None:
     for name in ("w.safetensors", "w.pth"):
         save(state_of(graph), tmp_path / name)
     code = """
-import sys
+import json, sys
 sys.modules["torch"] = None
 from archc.weights import load_weights
 from tests.targets.graphs import small_net
 for name in ("w.safetensors", "w.pth"):
     source, findings = load_weights(f"{sys.argv[1]}/{name}", small_net())
-    print(source is not None, [(f.code, f.help) for f in findings])
+    print(json.dumps([source is not None, [[f.code, *f.help] for f in findings]]))
 """
     result = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -368,7 +369,7 @@ for name in ("w.safetensors", "w.pth"):
         text=True,
         check=True,
     )
-    assert result.stdout.splitlines() == [
-        "True []",
-        """False [('missing-extra', ("pip install 'archc[torch]'",))]""",
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        [True, []],
+        [False, [["missing-extra", "pip install 'archc[torch]'"]]],
     ]
