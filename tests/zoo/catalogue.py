@@ -1,4 +1,4 @@
-"""Which spec and variant is which torchvision model."""
+"""Which specs and variants are which torchvision models."""
 
 from __future__ import annotations
 
@@ -6,34 +6,58 @@ from pathlib import Path
 
 SPECS = Path(__file__).parents[2] / "specs"
 
-TORCHVISION = {
-    "alexnet": ("alexnet", ["alexnet"]),
-    "vgg": (
-        "vgg",
-        [f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")],
-    ),
-    "resnet": (
-        "resnet",
-        [
-            "resnet18",
-            "resnet34",
-            "resnet50",
-            "resnet101",
-            "resnet152",
-            "resnext50_32x4d",
-            "resnext101_32x8d",
-            "resnext101_64x4d",
-            "wide_resnet50_2",
-            "wide_resnet101_2",
-        ],
-    ),
+_REGNET_SIZES = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+
+VARIANTS = {
+    "alexnet": ["alexnet"],
+    "densenet": [f"densenet{n}" for n in (121, 161, 169, 201)],
+    "efficientnet": [f"efficientnet_b{n}" for n in range(8)],
+    "efficientnet_v2": [f"efficientnet_v2_{size}" for size in "sml"],
+    "mnasnet": [f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")],
+    "mobilenet_v3": ["mobilenet_v3_large", "mobilenet_v3_small"],
+    "regnet": [
+        *(f"regnet_x_{size}" for size in _REGNET_SIZES),
+        *(f"regnet_y_{size}" for size in (*_REGNET_SIZES, "128gf")),
+    ],
+    "resnet": [
+        *(f"resnet{n}" for n in (18, 34, 50, 101, 152)),
+        "resnext50_32x4d",
+        "resnext101_32x8d",
+        "resnext101_64x4d",
+        "wide_resnet50_2",
+        "wide_resnet101_2",
+    ],
+    "shufflenet_v2": [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")],
+    "squeezenet": ["squeezenet1_0", "squeezenet1_1"],
+    "vgg": [f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")],
 }
+"""Spec -> its variants, each named as the torchvision model it equals."""
 
-MODELS = [(spec, variant) for spec, variants in TORCHVISION.values() for variant in variants]
-"""(spec, variant): the variant has the torchvision model's name."""
+SINGLE = ("googlenet", "inception_v3", "mobilenet_v2")
+"""Specs without variants, named as the torchvision model they equal."""
 
-# One of each family, small enough for every run; the others run under `-m exhaustive`.
-SLICE = {"alexnet", "vgg11_bn", "resnet18", "resnext50_32x4d"}
+MODELS: list[tuple[str, str | None, str]] = [
+    *((spec, name, name) for spec, names in VARIANTS.items() for name in names),
+    *((name, None, name) for name in SINGLE),
+]
+"""(spec, variant, torchvision model)."""
+
+# A small one of each kind for every run; the others run under `-m exhaustive`.
+SLICE = {
+    "alexnet",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+}
 
 
 def spec_path(name: str) -> str:

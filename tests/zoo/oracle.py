@@ -26,9 +26,33 @@ def torchvision_models():
     return torchvision.models
 
 
-def oracle_model(name: str, **kwargs) -> torch.nn.Module:
+def meta_state(name: str) -> dict[str, torch.Tensor]:
+    """The state_dict of a torchvision model without its numbers."""
+    models = torchvision_models()
+    params = models.regnet.BlockParams
+    original = params.from_init_params
+
+    def on_cpu(*args, **kwargs):
+        # RegNet computes its widths with tensors, whose values a meta tensor has not.
+        with torch.device("cpu"):
+            return original(*args, **kwargs)
+
+    params.from_init_params = on_cpu
+    try:
+        with torch.device("meta"):
+            return models.get_model(name, weights=None, **_options(name)).state_dict()
+    finally:
+        params.from_init_params = original
+
+
+def _options(name: str) -> dict[str, bool]:
+    """GoogLeNet and Inception draw their weights slowly and warn unless told."""
+    return {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+
+
+def oracle_model(name: str) -> torch.nn.Module:
     """A torchvision model at random initialisation, in eval mode."""
-    return torchvision_models().get_model(name, weights=None, **kwargs).eval()
+    return torchvision_models().get_model(name, weights=None, **_options(name)).eval()
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
