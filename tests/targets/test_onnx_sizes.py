@@ -80,6 +80,13 @@ def test_floor_of_a_negative_number() -> None:
         assert sizes_at(data, x=(h, w)) == [[(2 - h) // 3, (3 - 2 * w) // h, (1 - h * w) % 5]]
 
 
+def test_a_product_with_one_over_a_size_survives_the_optimiser() -> None:
+    dims = (1 % W, H * (1 // W), 1 // (W + 1))
+    data, _ = built(Sizes(dims=dims), x=["H", "W"])
+    for h, w in ((5, 1), (5, 2), (7, 9)):
+        assert sizes_at(data, x=(h, w)) == [[1 % w, h * (1 // w), 0]]
+
+
 def test_maxima_minima_and_ceilings() -> None:
     dims = (dim_max(H - 7, 0), dim_min(H, W, 4), ceil_div(H, W), H * H)
     data, _ = built(Sizes(dims=dims), x=["H", "W"])

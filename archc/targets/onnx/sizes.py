@@ -152,7 +152,11 @@ class RuntimeSizes:
         return self._combine(node, "Min", a, b, dim_min(a.dim, b.dim))
 
     def _quotient(self, node: Node, a: _Size, b: _Size) -> _Size:
-        """Floor division; ONNX's Div truncates, which differs below zero only."""
+        """Floor division by a positive size; ONNX's Div truncates, which differs below zero."""
+        if a.dim == 1:
+            # onnxruntime (DivMulFusion) makes y / x of (1 / x) * y, of integers too.
+            rest = self._difference(node, _Size(2, None), b)
+            return self._maximum(node, rest, _Size(0, None))
         if not provably_at_least(a.dim, 0):
             a = self._difference(node, a, self._remainder(node, a, b))
         return self._combine(node, "Div", a, b, a.dim // b.dim)
