@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archc.diagnostics import Span
 from archc.elaborate.arguments import build_op
 from archc.elaborate.frame import Flow, Place
-from archc.spec.syntax import Chain, Item, Join, LayerItem
+from archc.spec.syntax import Chain, Join, LayerItem
 from archc.spec.tree import Scalar
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _branches(elaborator: Elaborator, structure: Join, flow: Flow, place: Place)
     attributes: dict[str, object] = {}
     if structure.dim is not None:
         attributes["dim"] = elaborator.evaluate(structure.dim, flow, place)
-    items = list(_spread(elaborator, structure.body, flow, place))
+    listed = structure.body.style == "list"
+    items = list(_spread(elaborator, structure.body, flow, place, listed))
     if not items:
         elaborator.sink.error(
             "branch-empty", f"`{structure.kind}` has no branches", structure.head.span
@@ -91,28 +92,33 @@ def _branches(elaborator: Elaborator, structure: Join, flow: Flow, place: Place)
 
 
 def _spread(
-    elaborator: Elaborator, body: Chain, flow: Flow, place: Place
+    elaborator: Elaborator, body: Chain, flow: Flow, place: Place, listed: bool
 ) -> Iterator[tuple[LayerItem, Place]]:
     """The branches one by one, loops and alternatives spliced.
 
-    In a mapping every entry of a loop's body is a branch; in a list the body is one branch.
+    Args:
+        elaborator: evaluates headers and conditions.
+        body: the branches.
+        flow: what enters the structure.
+        place: where it stands.
+        listed: whether the branches are listed: then the body of a loop is one branch, as every
+            item is. In a mapping each of its entries is one.
     """
     here = elaborator.at(body, place)
     for item in body.items:
-        yield from _spread_item(elaborator, item, flow, here)
+        if isinstance(item, LayerItem):
+            yield item, here
+            continue
+        for inner, names in elaborator.bodies(item, flow, here):
+            if listed and not _is_control(inner):
+                yield elaborator.as_branch(inner), names
+            else:
+                yield from _spread(elaborator, inner, flow, names, listed)
 
 
-def _spread_item(
-    elaborator: Elaborator, item: Item, flow: Flow, place: Place
-) -> Iterator[tuple[LayerItem, Place]]:
-    if isinstance(item, LayerItem):
-        yield item, place
-        return
-    for body, inner in elaborator.bodies(item, flow, place):
-        if body.style == "mapping":
-            yield from _spread(elaborator, body, flow, inner)
-        else:
-            yield elaborator.as_branch(body), inner
+def _is_control(body: Chain) -> bool:
+    """Whether a body is nothing but loops and alternatives: `for ...: {if ...: relu}`."""
+    return body.style == "mapping" and not any(isinstance(item, LayerItem) for item in body.items)
 
 
 def _entering(

@@ -74,7 +74,7 @@ def _alternatives(reader: ChainReader, entries: tuple[Entry, ...], listed: bool)
     arms: list[tuple[Scalar | None, Chain]] = []
     for index, entry in enumerate(entries):
         word = entry.key.text.split(None, 1)[0]
-        expected = word == "if" if index == 0 else word in {"elif", "else"}
+        expected = word == ("if" if index == 0 else "elif") or entry.key.text.strip() == "else"
         closed = bool(arms) and arms[-1][0] is None
         if not expected or closed:
             problem = misspelt(entry.key) or f"`{entry.key.text}` cannot stand here"
