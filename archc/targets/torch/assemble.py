@@ -10,6 +10,7 @@ from typing import Any
 from archc.graph import Graph
 from archc.targets.torch.classes import ClassCode
 from archc.targets.torch.code import (
+    NO_DEFAULT,
     Apply,
     Body,
     Construct,
@@ -22,10 +23,11 @@ from archc.targets.torch.code import (
     Var,
     rewrite,
 )
+from archc.targets.torch.columns import Given, Parameter, Shared
 from archc.targets.torch.naming import class_name, unique_name
-from archc.targets.torch.parameters import Parameter, Parametrised, parametrise
+from archc.targets.torch.parameters import Parametrised, parametrise
 from archc.targets.torch.plan import Planner
-from archc.targets.torch.share import Shared, share
+from archc.targets.torch.share import share
 from archc.targets.torch.signatures import TAKEN
 from archc.targets.torch.sizes import SIZE_OF
 from archc.targets.torch.tree import Level
@@ -106,11 +108,18 @@ class Assembler:
             for needed in self._needed(level):
                 self._make(self._keys[needed])
         bodies = [self._body(level) for level in levels]
-        for shared in share(bodies):
-            self._define(levels, bodies, shared)
+        given = [self._given(level) for level in levels]
+        for shared in share(bodies, given):
+            self._define(levels, bodies, given, shared)
 
-    def _define(self, levels: list[Level], bodies: list[Body], shared: Shared) -> None:
-        made = parametrise(shared, [{} for _ in levels])
+    def _define(
+        self,
+        levels: list[Level],
+        bodies: list[Body],
+        given: list[Given],
+        shared: Shared,
+    ) -> None:
+        made = parametrise(shared, given)
         served = [levels[index] for index in shared.members]
         name = self._name(served[0], made)
         body = made.body
@@ -118,6 +127,7 @@ class Assembler:
             ClassCode(
                 name,
                 made.parameters,
+                made.variables,
                 body,
                 self._doc(served[0]),
                 frozenset(n for n, t in zip(body.inputs, body.types, strict=True) if t is None),
@@ -126,6 +136,13 @@ class Assembler:
         )
         for index, literals in made.instances.items():
             self._made[levels[index]] = _construction(name, made.parameters, literals)
+
+    def _given(self, level: Level) -> Given:
+        inputs = self.planner.plans[level].inputs
+        entering = self.planner.values.get(inputs[0]) if inputs else None
+        shape = entering.type.shape if entering else ()
+        scope = level.scope
+        return Given(scope.params, scope.lets, shape) if scope else Given({}, {}, shape)
 
     def _name(self, level: Level, made: Parametrised) -> str:
         if level.path == "":
@@ -160,7 +177,8 @@ class Assembler:
             body = Body(plan.inputs, members, plan.statements, plan.outputs, level.base)
         if level.path == "":
             body = self._root(body)
-        asides = tuple(name for name in body.outputs if name in self._asides())
+        trained = self.planner.trains_only(level)
+        asides = () if trained else tuple(n for n in body.outputs if n in self._asides())
         types = tuple(
             self.planner.values[name].type if name in self.planner.values else None
             for name in body.inputs
@@ -223,8 +241,6 @@ class Assembler:
 
 def _construction(name: str, parameters: Sequence[Parameter], literals: Sequence[Any]) -> Construct:
     """The call of a generated class: what has a default is passed by keyword."""
-    from archc.targets.torch.code import NO_DEFAULT
-
     args = [x for p, x in zip(parameters, literals, strict=True) if p.default is NO_DEFAULT]
     kwargs = [
         (p.name, x)

@@ -18,6 +18,7 @@ from archc.targets.torch.code import (
     rewrite,
     values_of,
 )
+from archc.targets.torch.columns import Parameter
 from archc.targets.torch.expressions import Forward, member_access, value_text
 from archc.targets.torch.layout import (
     WIDTH,
@@ -27,8 +28,12 @@ from archc.targets.torch.layout import (
     signature,
 )
 from archc.targets.torch.members import Constructor
-from archc.targets.torch.naming import is_identifier, unique_name, usable_identifier
-from archc.targets.torch.parameters import Parameter
+from archc.targets.torch.naming import (
+    is_identifier,
+    option_name,
+    unique_name,
+    usable_identifier,
+)
 from archc.targets.torch.signatures import TAKEN
 from archc.targets.torch.variables import Variables, name_variables
 from archc.types import TensorType, format_shape
@@ -43,6 +48,7 @@ class ClassCode:
     Attributes:
         name: its name.
         parameters: of the constructor.
+        variables: (name, expression) of its local variables.
         body: the code.
         doc: text for the docstring.
         sizes: inputs that are sizes, not tensors.
@@ -51,6 +57,7 @@ class ClassCode:
 
     name: str
     parameters: tuple[Parameter, ...]
+    variables: tuple[tuple[str, str], ...]
     body: Body
     doc: str = ""
     sizes: frozenset[str] = frozenset()
@@ -130,39 +137,48 @@ class _Printer:
     # -- attributes that the forward needs ------------------------------------------------
 
     def _find_attributes(self) -> None:
+        options: dict[str, list[Statement]] = {}
         for statement in self.body.statements:
             for literal in literals(statement.expr):
                 if isinstance(literal.value, Name):
                     self._attribute(literal.value.text, literal.role)
             present = statement.present.value
             if isinstance(present, Name):
-                self._guard(present.text, statement)
+                options.setdefault(present.text, []).append(statement)
+        for text, statements in options.items():
+            self.guards[text] = self._guard(text, statements)
 
     def _attribute(self, text: str, role: str) -> str:
+        """The attribute that keeps a parameter, or an expression of some, for the forward."""
         if text not in self.attributes:
-            name = text if is_identifier(text) else usable_identifier(role)
-            taken = {*self.members, *TAKEN, *self.attributes.values()}
-            self.attributes[text] = unique_name(
-                name, {name.removeprefix("self.") for name in taken}
-            )
-            self.attributes[text] = f"self.{self.attributes[text]}"
+            wanted = text if is_identifier(text) else usable_identifier(role.rstrip("0123456789"))
+            kept = {name.removeprefix("self.") for name in self.attributes.values()}
+            self.attributes[text] = f"self.{unique_name(wanted, {*self.members, *TAKEN, *kept})}"
         return self.attributes[text]
 
-    def _guard(self, text: str, statement: Statement) -> None:
+    def _guard(self, text: str, statements: list[Statement]) -> str:
         """What to ask at run time: whether an optional child is there, else a kept flag."""
-        for name in _called(statement):
-            member = self.members[name]
-            if isinstance(member.present.value, Name) and member.present.value.text == text:
-                self.guards[text] = f"{member_access(name, member.code)} is not None"
-                return
-        if text not in self.guards:
-            self.guards[text] = self._attribute(text, f"has_{statement.hint}")
+        for name in (name for statement in statements for name in _called(statement)):
+            member = self.members.get(name)
+            present = member.present.value if member else None
+            if member and isinstance(present, Name) and present.text == text:
+                return f"{member_access(name, member.code)} is not None"
+        parameter, is_option, _ = text.partition(" is not None")
+        if is_option and parameter in self.attributes:
+            return f"{self.attributes[parameter]} is not None"
+        hints = [statement.hint for statement in statements]
+        return self._attribute(text, option_name("add" if "add" in hints else hints[0]))
 
     # -- constructor ----------------------------------------------------------------------
 
     def _constructor(self) -> list[str]:
         made = Constructor()
-        made.base(self.body.base)
+        if self.body.base is None:
+            made.base(None)
+        for name, text in self.code.variables:
+            made.let(name, text)
+        if self.body.base is not None:
+            made.base(self.body.base)
         for text, attribute in self.attributes.items():
             made.keep(attribute.removeprefix("self."), text)
         for member in self.body.members:

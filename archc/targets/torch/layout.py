@@ -52,7 +52,7 @@ def signature(name: str, parameters: list[str], returns: str, indent: int) -> li
 def _statement_value(node: ast.expr, indent: int, prefix: int) -> str:
     """A value that is too long for its line."""
     if isinstance(node, ast.Call) and _links(node) < 2:
-        return _broken_call(node, indent)
+        return _broken_call(node, indent, indent + prefix)
     if isinstance(node, (ast.List, ast.Dict)) or (isinstance(node, ast.Tuple) and node.elts):
         return _broken(node, indent)
     inner = indent + STEP
@@ -66,7 +66,7 @@ def _in_brackets(node: ast.expr, indent: int) -> str:
         return text
     if isinstance(node, ast.Call) and _links(node) >= 2:
         return f"\n{' ' * indent}".join(_chain(node, indent))
-    if isinstance(node, ast.BinOp):
+    if isinstance(node, (ast.BinOp, ast.BoolOp)):
         return f"\n{' ' * indent}".join(_terms(node, indent))
     return _lay(node, indent, indent, 0)
 
@@ -88,28 +88,39 @@ def _lay(node: ast.expr, indent: int, column: int, suffix: int) -> str:
     if isinstance(node, ast.BinOp):
         return f"\n{' ' * (indent + STEP)}".join(_terms(node, indent + STEP))
     if isinstance(node, ast.Call):
-        return _broken_call(node, indent)
+        return _broken_call(node, indent, column)
     if isinstance(node, (ast.List, ast.Tuple, ast.Dict, ast.ListComp)):
         return _broken(node, indent)
     return text
 
 
-def _broken_call(node: ast.Call, indent: int) -> str:
+def _broken_call(node: ast.Call, indent: int, column: int) -> str:
+    """A call with its arguments on lines of their own."""
     if not node.args and not node.keywords:
         return flat(node)
+    head = flat(node.func)
+    if column + len(head) + 1 > WIDTH and isinstance(node.func, ast.Attribute):
+        head = f"{_lay(node.func.value, indent, column, len(node.func.attr) + 2)}.{node.func.attr}"
+        if len(head.rpartition("\n")[2]) + len(flat(node)) - len(flat(node.func)) <= WIDTH:
+            return head + flat(node)[len(flat(node.func)) :]
     inner = indent + STEP
     if len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp) and not node.keywords:
-        body = _comprehension(node.args[0], inner)
-        return f"{flat(node.func)}(\n{' ' * inner}{body}\n{' ' * indent})"
+        return f"{head}(\n{' ' * inner}{_comprehension(node.args[0], inner)}\n{' ' * indent})"
     line = ", ".join([*map(flat, node.args), *map(_keyword, node.keywords)])
     if inner + len(line) > WIDTH:
-        items = [_lay(item, inner, inner, 1) for item in node.args]
+        last = len(node.args) + len(node.keywords) == 1
+        items = [_lay(item, inner, inner, not last) for item in node.args]
         items += [
-            f"{k.arg}={_lay(k.value, inner, inner + len(k.arg or '') + 1, 1)}"
+            f"{k.arg}={_lay(k.value, inner, inner + len(k.arg or '') + 1, not last)}"
             for k in node.keywords
         ]
-        line = f",\n{' ' * inner}".join(items) + ","
-    return f"{flat(node.func)}(\n{' ' * inner}{line}\n{' ' * indent})"
+        line = _rows(items, inner)
+    return f"{head}(\n{' ' * inner}{line}\n{' ' * indent})"
+
+
+def _rows(items: list[str], indent: int) -> str:
+    """Items one per line; a comma follows each, unless there is only one."""
+    return items[0] if len(items) == 1 else f",\n{' ' * indent}".join(items) + ","
 
 
 def _broken(node: ast.expr, indent: int) -> str:
@@ -124,11 +135,12 @@ def _broken(node: ast.expr, indent: int) -> str:
             for key, value in zip(node.keys, node.values, strict=True)
             if key is not None
         ]
-        return "{" + start + f",{start}".join(items) + "," + end + "}"
+        return "{" + start + _rows(items, inner) + end + "}"
     assert isinstance(node, (ast.List, ast.Tuple))
     brackets = "[]" if isinstance(node, ast.List) else "()"
-    items = [_lay(item, inner, inner, 1) for item in node.elts]
-    return brackets[0] + start + f",{start}".join(items) + "," + end + brackets[1]
+    last = len(node.elts) == 1
+    items = [_lay(item, inner, inner, not last) for item in node.elts]
+    return brackets[0] + start + _rows(items, inner) + end + brackets[1]
 
 
 def _comprehension(node: ast.ListComp | ast.GeneratorExp, indent: int) -> str:
@@ -162,8 +174,12 @@ def _chain(node: ast.expr, indent: int) -> list[str]:
     return [flat(node), *links[::-1]]
 
 
-def _terms(node: ast.BinOp, indent: int) -> list[str]:
+def _terms(node: ast.BinOp | ast.BoolOp, indent: int) -> list[str]:
     """Operands of one precedence, each but the first behind its operator."""
+    if isinstance(node, ast.BoolOp):
+        word = "and" if isinstance(node.op, ast.And) else "or"
+        first, *rest = map(flat, node.values)
+        return [first, *(f"{word} {text}" for text in rest)]
     level = _PRECEDENCE[type(node.op)]
     terms: list[str] = []
     left: ast.expr = node

@@ -91,7 +91,7 @@ class _Recorder:
         return Apply(template, read, written)
 
     def _field(self, name: str, value: Literalish) -> Literal | Sizes:
-        if contains_symbol(value):
+        if contains_symbol(value) or _is_shape(value):
             return runtime_sizes(value, name, self.node.inputs)
         return _literal(value, name)
 
@@ -103,6 +103,11 @@ class _Recorder:
             return Var(operand.name)
         assert isinstance(operand, (Var, Invoke, Attribute, Apply)), "code of another emitter"
         return operand
+
+
+def _is_shape(value: object) -> bool:
+    """Whether a literal may be sizes, each of which another block may have otherwise."""
+    return isinstance(value, tuple) and any(type(item) is int and item > 8 for item in value)
 
 
 def _literal(given: Literalish | Default, role: str) -> Literal:

@@ -44,6 +44,10 @@ class Constructor:
             given = arguments_text(code) if code is not None else ""
         self.lines += expression(f"super().__init__({given})", _INDENT)
 
+    def let(self, name: str, text: str) -> None:
+        """A local variable."""
+        self.lines += assignment(name, text, _INDENT)
+
     def keep(self, attribute: str, text: str) -> None:
         """Keep a parameter for the forward."""
         self.lines += assignment(f"self.{attribute}", text, _INDENT)
@@ -77,7 +81,10 @@ class Constructor:
         if not built and is_identifier(member.name) and len(line) <= WIDTH:
             self.lines.append(line)
             return
-        self._set(member.name, "None")
+        if is_identifier(member.name) and member.name not in TAKEN:
+            self.lines.append(f"{' ' * _INDENT}self.{member.name}: nn.Module | None = None")
+        else:
+            self._set(member.name, "None")
         self.lines.append(f"{' ' * _INDENT}if {condition}:")
         self.lines += [f"    {line}" for line in built]
         self._set(member.name, text, _INDENT + 4)

@@ -16,6 +16,14 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 MAX_LENGTH = 60
 
 
+_OPTIONS = {"add": "residual", "mul": "gate"}
+
+
+def option_name(layer: str) -> str:
+    """What to call the flag that says whether a layer is there."""
+    return _OPTIONS.get(layer, layer)
+
+
 def is_identifier(name: str) -> bool:
     """Whether `self.name` is this name: ASCII (others are normalised), not mangled."""
     return (

@@ -109,6 +109,10 @@ class Planner:
             self._indices[level] = found
         return found
 
+    def trains_only(self, level: Level) -> bool:
+        """Whether all of a level runs in training only."""
+        return self._in_training(self.indices(level))
+
     # -- liveness -------------------------------------------------------------------------
 
     def _find_live(self) -> set[int]:

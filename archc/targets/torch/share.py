@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from archc.targets.torch.code import Body, Literal, Statement, literals, rewrite
-from archc.targets.torch.unify import fit_bodies
+from archc.targets.torch.columns import Given, Shared
+from archc.targets.torch.parameters import parametrise
+from archc.targets.torch.unify import Fit, fit_bodies
 
 MAX_OPTIONS = 4
-"""Optional statements in a row, and alone, that a forward may have before it reads badly."""
-
-
-@dataclass(slots=True, eq=False)
-class Shared:
-    """One class to be, and the instances it serves.
-
-    Attributes:
-        body: the code, with the values of one instance in it.
-        members: index of each instance -> its literals, in the order of the body's; ABSENT where
-            the instance lacks the code.
-    """
-
-    body: Body
-    members: dict[int, list[Any]]
+"""Runs of optional statements that a forward may have before it reads badly."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,13 +25,21 @@ class _Shape:
     literals: list[list[Literal]]
 
 
-def share(bodies: Sequence[Body]) -> list[Shared]:
-    """Distribute instances over as few classes as read well, in order of appearance."""
-    shapes = _shapes(bodies)
-    by_size = sorted(shapes, key=lambda shape: -_size(shape.body))
+def share(bodies: Sequence[Body], given: Sequence[Given]) -> list[Shared]:
+    """Distribute instances over as few classes as read well, in order of appearance.
+
+    Args:
+        bodies: the code of each instance.
+        given: what else is known of each.
+    """
     classes: list[Shared] = []
-    for shape in by_size:
-        if not any(_join(shared, shape) for shared in classes):
+    for shape in sorted(_shapes(bodies), key=lambda shape: -_size(shape.body)):
+        for i, shared in enumerate(classes):
+            joined = _join(shared, shape, given)
+            if joined is not None:
+                classes[i] = joined
+                break
+        else:
             members = dict(zip(shape.indices, shape.literals, strict=True))
             classes.append(Shared(shape.body, members))
     return sorted(classes, key=lambda shared: min(shared.members))
@@ -66,37 +63,40 @@ def _size(body: Body) -> int:
     return sum(1 for _ in literals(body)) + len(body.statements) + len(body.members)
 
 
-def _join(shared: Shared, shape: _Shape) -> bool:
-    """Fit a shape into a class; whether that worked."""
-    slots = iter(range(1_000_000))
+def _join(shared: Shared, shape: _Shape, given: Sequence[Given]) -> Shared | None:
+    """The class with a shape fitted into it, in the way that takes the fewest parameters."""
+    slots = count()
     numbered = rewrite(
         shape.body, lambda p: replace(p, value=next(slots)) if isinstance(p, Literal) else p
     )
-    fit = fit_bodies(shared.body, numbered)
-    if fit is None:
-        return False
+    ways = [_joined(shared, shape, fit) for fit in fit_bodies(shared.body, numbered)]
+    legible = [way for way in ways if _options(way.body.statements) <= MAX_OPTIONS]
+    if len(legible) < 2:
+        return legible[0] if legible else None
+    return min(legible, key=lambda way: len(parametrise(way, given).parameters))
+
+
+def _joined(shared: Shared, shape: _Shape, fit: Fit) -> Shared:
     statements = tuple(
         replace(s, bypass=fit.bypasses.get(s.outputs[0], s.bypass)) if s.outputs else s
         for s in shared.body.statements
     )
-    if _options(statements) > MAX_OPTIONS:
-        return False
-    shared.body = replace(shared.body, statements=statements)
+    members = dict(shared.members)
     for index, own in zip(shape.indices, shape.literals, strict=True):
-        shared.members[index] = [
+        members[index] = [
             own[value.value] if isinstance(value, Literal) else _as_literal(value)
             for value in fit.values
         ]
-    return True
+    return Shared(replace(shared.body, statements=statements), members)
 
 
 def _options(statements: Iterable[Statement]) -> int:
     """Runs of statements that may be missing."""
-    count, inside = 0, False
+    runs, inside = 0, False
     for statement in statements:
-        count += bool(statement.bypass) and not inside
+        runs += bool(statement.bypass) and not inside
         inside = bool(statement.bypass)
-    return count
+    return runs
 
 
 def _as_literal(value: Any) -> Any:

@@ -25,10 +25,16 @@ def runtime_sizes(value: Any, role: str, operands: Sequence[Value]) -> Sizes:
     """A dim, or a tuple with dims, as code."""
     items = value if isinstance(value, (tuple, list)) else (value,)
     code = tuple(
-        _size(item, operands) if isinstance(item, Expr) else Literal(item, role, role)
+        _size(item, operands)
+        if isinstance(item, Expr)
+        else Literal(item, role, "channels" if type(item) is int else role)
         for item in items
     )
     return Sizes(code, single=not isinstance(value, (tuple, list)))
+
+
+def _kind(item: object, role: str) -> str:
+    return "channels" if type(item) is int and item > 1 else role
 
 
 def _size(dim: Expr, operands: Sequence[Value]) -> Size:

@@ -7,8 +7,9 @@ its result is one of the values it reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice, product
 from typing import Any
 
 from archc.targets.torch.code import (
@@ -22,12 +23,19 @@ from archc.targets.torch.code import (
     code_fields,
     literals,
     rewrite,
+    values_of,
 )
 
 Values = list[Any]
 
 MAX_STEPS = 2_000
 """Comparisons of statements after which two codes count as different."""
+
+MAX_LENGTH = 150
+"""Statements or children beyond which codes that differ are not compared in detail."""
+
+MAX_WAYS = 8
+"""Ways to fit that are considered."""
 
 
 @dataclass(slots=True)
@@ -44,57 +52,58 @@ class Fit:
     bypasses: dict[str, str] = field(default_factory=dict)
 
 
-def fit_bodies(large: Body, small: Body) -> Fit | None:
-    """How to make `small` out of `large`, or None."""
+def fit_bodies(large: Body, small: Body) -> list[Fit]:
+    """Ways to make `small` out of `large`, at most MAX_WAYS."""
     if (large.inputs, large.keys) != (small.inputs, small.keys):
-        return None
+        return []
+    if max(len(large.statements), len(large.members)) > MAX_LENGTH:
+        return []
     members = _fit_members(large.members, small.members)
     base = _fit(large.base, small.base)
-    if members is None or base is None:
-        return None
-    search = _Search(large, small)
-    statements = search.run()
-    if statements is None:
-        return None
-    return Fit([*members, *statements, *base], search.bypasses)
+    if not members or not base:
+        return []
+    found = _Search(large, small).run()
+    parts = islice(product(members, found, base), MAX_WAYS)
+    return [Fit([*m, *s.values, *b], s.bypasses) for m, s, b in parts]
 
 
-def _fit(large: Any, small: Any) -> Values | None:
-    """Values of the literals of `large` that make it `small`."""
+def _fit(large: Any, small: Any) -> list[Values]:
+    """Values of the literals of `large` that make it `small`, in every way found."""
     if isinstance(large, Literal) and isinstance(small, Literal):
         same = (large.role, large.kind) == (small.role, small.kind)
-        return [small] if same else None
+        return [[small]] if same else []
     if isinstance(large, tuple) and isinstance(small, tuple):
         if len(large) != len(small):
-            return None
-        return _join(map(_fit, large, small))
+            return []
+        return _combine(map(_fit, large, small))
     if isinstance(large, Sequential) and isinstance(small, Sequential):
-        return _fit_sequential(large, small)
+        if large.named != small.named:
+            return []
+        if large.named:
+            return _fit(large.items, small.items)
+        return _fit_items(large.items, small.items)
     names = code_fields(large)
     if names is None or type(large) is not type(small):
-        return [] if large == small else None
+        return [[]] if large == small else []
     if _shell(large) != _shell(small):
-        return None
-    return _join(_fit(getattr(large, name), getattr(small, name)) for name in names)
+        return []
+    return _combine(_fit(getattr(large, name), getattr(small, name)) for name in names)
 
 
 def _shell(part: Any) -> tuple[Any, ...]:
     """What is compared of a part besides the code in it."""
     held = code_fields(part) or ()
-    return tuple(
-        getattr(part, f.name)
-        for f in part.__dataclass_fields__.values()
-        if f.compare and f.name not in held and not isinstance(part, Statement)
-    )
+    return tuple(getattr(part, f.name) for f in fields(part) if f.compare and f.name not in held)
 
 
-def _join(parts: Any) -> Values | None:
-    values: Values = []
+def _combine(parts: Iterable[list[Values]]) -> list[Values]:
+    """Every choice of one way for each part."""
+    ways: list[Values] = [[]]
     for part in parts:
-        if part is None:
-            return None
-        values += part
-    return values
+        ways = [way + more for way in ways for more in part][:MAX_WAYS]
+        if not ways:
+            break
+    return ways
 
 
 def _missing(member: Member) -> Values:
@@ -102,42 +111,29 @@ def _missing(member: Member) -> Values:
     return [*(ABSENT for _ in literals(member.code)), False]
 
 
-def _fit_sequential(large: Sequential, small: Sequential) -> Values | None:
-    if large.named != small.named:
-        return None
-    if large.named:
-        return _fit(large.items, small.items)
-    return _fit_items(large.items, small.items)
-
-
-def _fit_members(large: Sequence[Member], small: Sequence[Member]) -> Values | None:
+def _fit_members(large: Sequence[Member], small: Sequence[Member]) -> list[Values]:
     """Children by name; those that only `large` has are missing."""
-    values: Values = []
     rest = {member.name: member for member in small}
+    parts: list[list[Values]] = []
     for member in large:
         other = rest.pop(member.name, None)
-        found = _missing(member) if other is None else _fit(member, other)
-        if found is None:
-            return None
-        values += found
-    return None if rest else values
+        parts.append([_missing(member)] if other is None else _fit(member, other))
+    return [] if rest else _combine(parts)
 
 
-def _fit_items(large: Sequence[Member], small: Sequence[Member]) -> Values | None:
-    """Numbered children in order: the first fitting one each, what is left over missing."""
-    values: Values = []
-    position = 0
-    for member in large:
-        found = None
-        if position < len(small):
-            renamed = replace(small[position], name=member.name)
-            found = _fit(member, renamed)
-        if found is None:
-            found = _missing(member)
-        else:
-            position += 1
-        values += found
-    return values if position == len(small) else None
+def _fit_items(large: Sequence[Member], small: Sequence[Member]) -> list[Values]:
+    """Numbered children in order, as many as `small` has; the others are missing."""
+    if len(small) > len(large):
+        return []
+    if not large:
+        return [[]]
+    first, ways = large[0], []
+    if small:
+        renamed = replace(small[0], name=first.name)
+        ways = _combine([_fit(first, renamed), _fit_items(large[1:], small[1:])])
+    if len(small) < len(large) and len(ways) < MAX_WAYS:
+        ways += _combine([[_missing(first)], _fit_items(large[1:], small)])
+    return ways[:MAX_WAYS]
 
 
 class _Search:
@@ -146,73 +142,57 @@ class _Search:
     def __init__(self, large: Body, small: Body) -> None:
         self.large = large
         self.small = small
-        self.bypasses: dict[str, str] = {}
         self.steps = 0
 
-    def run(self) -> Values | None:
+    def run(self) -> list[Fit]:
+        """Every alignment found."""
         same = dict(zip(self.small.inputs, self.large.inputs, strict=True))
-        return self._align(0, 0, same, {})
+        return list(islice(self._align(0, 0, same, {}), MAX_WAYS))
 
     def _align(
         self, i: int, j: int, same: dict[str, str], aliases: dict[str, str]
-    ) -> Values | None:
-        """Values for statements from `i` on, `same` naming small's values as large's."""
+    ) -> Iterator[Fit]:
+        """Alignments from statement `i` on, `same` naming small's values as large's."""
         self.steps += 1
         if self.steps > MAX_STEPS:
-            return None
+            return
         if i == len(self.large.statements):
-            return self._finish(j, same, aliases)
+            if self._is_complete(j, same, aliases):
+                yield Fit([])
+            return
         statement = self.large.statements[i]
         if j < len(self.small.statements):
             other = self.small.statements[j]
-            found = self._match(statement, other, same, aliases)
-            if found is not None:
+            for values in self._match(statement, other, same, aliases):
                 pairs = zip(other.outputs, statement.outputs, strict=True)
-                rest = self._align(i + 1, j + 1, {**same, **dict(pairs)}, aliases)
-                if rest is not None:
-                    return found + rest
-        return self._skip(i, j, same, aliases)
+                for rest in self._align(i + 1, j + 1, {**same, **dict(pairs)}, aliases):
+                    yield Fit(values + rest.values, rest.bypasses)
+        if len(statement.outputs) == 1:
+            yield from self._skip(i, j, same, aliases)
 
-    def _skip(self, i: int, j: int, same: dict[str, str], aliases: dict[str, str]) -> Values | None:
+    def _skip(self, i: int, j: int, same: dict[str, str], aliases: dict[str, str]) -> Iterator[Fit]:
         statement = self.large.statements[i]
-        if len(statement.outputs) != 1:
-            return None
         output = statement.outputs[0]
         missing: Values = [*(ABSENT for _ in literals(statement.expr)), False]
-        for bypass in _reads(statement):
+        for bypass in dict.fromkeys(values_of(statement.expr)):
             if statement.bypass not in ("", bypass):
                 continue
-            rest = self._align(i + 1, j, same, {**aliases, output: aliases.get(bypass, bypass)})
-            if rest is not None:
-                self.bypasses[output] = bypass
-                return missing + rest
-        return None
+            renamed = {**aliases, output: aliases.get(bypass, bypass)}
+            for rest in self._align(i + 1, j, same, renamed):
+                yield Fit(missing + rest.values, {**rest.bypasses, output: bypass})
 
     def _match(
         self, large: Statement, small: Statement, same: dict[str, str], aliases: dict[str, str]
-    ) -> Values | None:
+    ) -> list[Values]:
         if large.training != small.training or len(large.outputs) != len(small.outputs):
-            return None
+            return []
         found = _fit(_rename(large.expr, aliases), _rename(small.expr, same))
-        return None if found is None else [*found, small.present]
+        return [[*values, small.present] for values in found]
 
-    def _finish(self, j: int, same: dict[str, str], aliases: dict[str, str]) -> Values | None:
-        if j < len(self.small.statements):
-            return None
+    def _is_complete(self, j: int, same: dict[str, str], aliases: dict[str, str]) -> bool:
         results = tuple(aliases.get(name, name) for name in self.large.outputs)
-        return [] if results == tuple(same.get(name, name) for name in self.small.outputs) else None
-
-
-def _reads(statement: Statement) -> list[str]:
-    found: dict[str, None] = {}
-
-    def visit(part: Any) -> Any:
-        if isinstance(part, Var):
-            found[part.value] = None
-        return part
-
-    rewrite(statement.expr, visit)
-    return list(found)
+        wanted = tuple(same.get(name, name) for name in self.small.outputs)
+        return j == len(self.small.statements) and results == wanted
 
 
 def _rename(expr: Any, names: dict[str, str]) -> Any:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from archc.targets.torch.code import Apply, Body, Invoke, Statement, Var, values_of
+from archc.targets.torch.code import Apply, Body, Invoke, Statement, values_of
 from archc.targets.torch.naming import unique_name, usable_identifier
 
 MAIN = "x"
@@ -109,12 +110,17 @@ class _Namer:
         return tuple(names)
 
     def _one(self, i: int, output: str, reads: Sequence[str], live: set[str]) -> str:
+        thread = self._thread(i)
+        dying = [self.names[value] for value in reads if self.names[value] not in live]
+        if thread.join is not None and _is_concat(thread.join):
+            beside = [name for name in dying if name != MAIN]
+            if len(reads) == 1 and beside:
+                return beside[0]
+            if len(reads) == 1 and len(self.readers.get(reads[0], [])) > 1:
+                return unique_name(thread.name(), live)
         if MAIN not in live:
             return MAIN
-        for value in reads:
-            if self.names[value] not in live:
-                return self.names[value]
-        return unique_name(self._branch_name(i, output), live)
+        return dying[0] if dying else unique_name(thread.name(), live)
 
     def _result_or_bypass(
         self, i: int, statement: Statement, live: set[str], held: dict[str, str]
@@ -168,31 +174,64 @@ class _Namer:
             i = readers[0]
         return i == join
 
-    # -- names of branches ----------------------------------------------------------------
+    # -- threads --------------------------------------------------------------------------
 
-    def _branch_name(self, i: int, output: str) -> str:
-        """The name of a thread that statement `i` starts while `x` is still needed."""
-        first, length = self.body.statements[i], 1
-        value = output
+    def _thread(self, i: int) -> _Thread:
+        """The statements from `i` on, each the only reader of the one before."""
+        thread = _Thread([self.body.statements[i]])
         while True:
-            readers = self.readers.get(value, [])
-            if len(readers) != 1:
-                break
+            outputs = thread.statements[-1].outputs
+            readers = self.readers.get(outputs[0], []) if len(outputs) == 1 else []
+            if len(readers) != 1 or outputs[0] in self.body.outputs:
+                return thread
             follower = self.body.statements[readers[0]]
-            if len(set(values_of(follower.expr))) > 1 or len(follower.outputs) != 1:
-                return self._joined_name(first, value, follower, length)
-            value, length = follower.outputs[0], length + 1
-        return usable_identifier(first.hint, "out")
+            if len(set(values_of(follower.expr))) > 1:
+                thread.join = follower
+                return thread
+            thread.statements.append(follower)
 
-    def _joined_name(self, first: Statement, value: str, join: Statement, length: int) -> str:
-        if length == 1 and not first.hint.isdigit() and isinstance(first.expr, Invoke):
-            return usable_identifier(first.hint, "out")
-        if _is(join, _PRODUCT):
+
+@dataclass(slots=True)
+class _Thread:
+    """Statements that hand one value on; `join` is where it meets others."""
+
+    statements: list[Statement]
+    join: Statement | None = None
+
+    def name(self) -> str:
+        """What to call its value while another is in `x`."""
+        hints = [statement.hint for statement in self.statements]
+        if self.join is not None and _is(self.join, _PRODUCT):
             return "scale"
-        if isinstance(join.expr, Apply) and join.expr.template.startswith("torch.cat"):
-            order = [o.value for o in join.expr.operands if isinstance(o, Var)]
-            return f"branch{order.index(value) + 1}" if len(order) > 2 else "new"
-        return "out" if _is(join, _SUM) else usable_identifier(first.hint, "out")
+        common = hints[0] if len(hints) == 1 else _common_prefix(hints)
+        if len(common) > 2 and isinstance(self.statements[0].expr, Invoke):
+            return usable_identifier(common, "out")
+        if self.join is not None and _is_concat(self.join):
+            return self._branch()
+        if hints[-1].startswith("branch"):
+            return usable_identifier(hints[-1])
+        return "out"
+
+    def _branch(self) -> str:
+        """The branch's name, or its number among those that are concatenated."""
+        last = self.statements[-1]
+        if len(last.hint) > 2 and last.hint.startswith("branch"):
+            return usable_identifier(last.hint)
+        assert self.join is not None
+        order = values_of(self.join.expr)
+        return f"branch{order.index(last.outputs[0]) + 1}" if len(order) > 2 else "new"
+
+
+def _common_prefix(hints: Sequence[str]) -> str:
+    """What the names of layers have in common, without a number at its end."""
+    shortest = min(hints, key=len)
+    agreed = takewhile(lambda i: len({hint[i] for hint in hints}) == 1, range(len(shortest)))
+    return shortest[: len(list(agreed))].rstrip("_0123456789")
+
+
+def _is_concat(statement: Statement) -> bool:
+    expr = statement.expr
+    return isinstance(expr, Apply) and expr.template.startswith("torch.cat")
 
 
 def _is(statement: Statement, pattern: re.Pattern[str]) -> bool:

@@ -1,0 +1,179 @@
+"""Parameters found: which literals go together, and which follow from others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from archc.targets.torch.code import ABSENT, Literal, distinct
+from archc.targets.torch.columns import (
+    PARAM,
+    PER,
+    SAME,
+    TIMES,
+    UNNAMED,
+    Column,
+    Given,
+    Parameter,
+    Text,
+    known_parameters,
+)
+
+
+class Finder:
+    """Gives each literal that differs a parameter, or an expression of some.
+
+    Args:
+        given: what is known of each instance.
+        axis: axis of the input that holds features.
+    """
+
+    def __init__(self, given: Sequence[Given], axis: int) -> None:
+        self.parameters = known_parameters(given, axis)
+
+    def text(self, column: Column) -> Text:
+        """What to write for a column; the parameters it takes are noted."""
+        text = self._same(column, lets=False) or self._derived(column)
+        text = text or self._same(column, lets=True) or self._new(column)
+        rows = [row for row, value in enumerate(column.literals) if value is not ABSENT]
+        for parameter in text.parameters():
+            parameter.use(rows)
+        return text
+
+    def echo(self, column: Column) -> Text | None:
+        """A parameter of the same role for a column that is constant where it is present.
+
+        A projection that is only there when the stride is 2 strides as its block does.
+        """
+        sample = column.sample
+        if ABSENT not in column.literals or sample.is_default:
+            return None
+        for parameter in self.parameters:
+            if parameter.rows and parameter.has_role(sample.role) and _accepts(parameter, column):
+                return Text(SAME, (parameter,))
+        return None
+
+    def _new(self, column: Column) -> Text:
+        rank = (UNNAMED, column.position)
+        parameter = Parameter(column.values, column.sample.kind, rank, columns=[column])
+        self.parameters.append(parameter)
+        return Text(SAME, (parameter,))
+
+    # -- the same -------------------------------------------------------------------------
+
+    def _same(self, column: Column, *, lets: bool) -> Text | None:
+        """A parameter that has the column's value wherever that has one."""
+        sample = column.sample
+
+        def unlike(parameter: Parameter) -> bool:
+            return not parameter.has_role(sample.role) and parameter.name != sample.role
+
+        for parameter in sorted(self.parameters, key=unlike):
+            open_let = parameter.is_let and not parameter.columns
+            if open_let == lets and _accepts(parameter, column):
+                _merge(parameter, column)
+                return Text(SAME, (parameter,))
+        return None
+
+    # -- what follows ---------------------------------------------------------------------
+
+    def _derived(self, column: Column) -> Text | None:
+        """An expression that gives every instance its value."""
+        if column.sample.role == "padding":
+            return self._half_kernel(column)
+        if column.sample.kind != "channels":
+            return None
+        sizes = [p for p in self.parameters if not p.is_let or p.columns]
+        sizes = [p for p in sizes if p.kind in ("channels", "")]
+        product = _product(sizes, column)
+        if product is not None:
+            return product
+        ratios = (_ratio(parameter, column) for parameter in sizes)
+        return next((ratio for ratio in ratios if ratio is not None), None)
+
+    def _half_kernel(self, column: Column) -> Text | None:
+        for parameter in self.parameters:
+            pairs = _integer_pairs(parameter, column)
+            fits = bool(pairs) and all(value == size // 2 for size, value in pairs)
+            if fits and parameter.has_role("kernel_size"):
+                return Text(PER, (parameter, 2))
+        return None
+
+
+def _accepts(parameter: Parameter, column: Column) -> bool:
+    if parameter.kind:
+        if parameter.kind != column.sample.kind:
+            return False
+    elif not _could_mean(parameter, column):
+        return False
+    pairs = zip(parameter.values, column.values, strict=True)
+    known = [(a, b) for a, b in pairs if ABSENT not in (a, b)]
+    # What is absent may be filled in, but not on the strength of nothing.
+    return bool(known) and all(distinct(a) == distinct(b) for a, b in known)
+
+
+def _merge(parameter: Parameter, column: Column) -> None:
+    parameter.columns.append(column)
+    parameter.kind = parameter.kind or column.sample.kind
+    parameter.values = [
+        b if a is ABSENT else a for a, b in zip(parameter.values, column.values, strict=True)
+    ]
+
+
+def _could_mean(parameter: Parameter, column: Column) -> bool:
+    """Whether a name from the spec fits an argument; equal numbers alone may be chance."""
+    sample = column.sample
+    if sample.kind in ("channels", "flag"):
+        return True
+    name = parameter.name
+    words = ["drop" if sample.role == "p" else sample.role, column.context]
+    return any(len(w) > 1 and (w.startswith(name) or name.startswith(w)) for w in words)
+
+
+def _integer_pairs(parameter: Parameter, column: Column) -> list[tuple[int, int]]:
+    """(parameter, column) of each instance that has the column; empty if one is no integer."""
+    pairs = [
+        (base, value)
+        for base, value in zip(parameter.values, column.values, strict=True)
+        if value is not ABSENT
+    ]
+    return pairs if all(type(a) is int and type(b) is int for a, b in pairs) else []
+
+
+def _ratio(parameter: Parameter, column: Column) -> Text | None:
+    """A multiple or a part of a parameter, if more than one size shows it."""
+    pairs = _integer_pairs(parameter, column)
+    if len({base for base, _ in pairs}) < 2 or any(base < 1 or value < 1 for base, value in pairs):
+        return None
+    base, value = pairs[0]
+    factor, divisor = value // base, base // value
+    if factor > 1 and all(v == b * factor for b, v in pairs):
+        return Text(TIMES, (parameter, factor))
+    if divisor > 1 and all(v * divisor == b for b, v in pairs):
+        return Text(PER, (parameter, divisor))
+    return None
+
+
+def _product(sizes: Sequence[Parameter], column: Column) -> Text | None:
+    """A size times a factor of the spec: `in_channels * expand`."""
+    for factor in sizes:
+        if factor.kind or factor.rank[0] != PARAM or _NO_FACTOR.search(factor.name):
+            continue
+        for size in sizes:
+            rows = list(zip(size.values, factor.values, column.values, strict=True))
+            known = [row for row in rows if row[2] is not ABSENT]
+            whole = all(type(value) is int for row in known for value in row)
+            if size is not factor and whole and all(a * b == c for a, b, c in known):
+                return Text(TIMES, (size, factor))
+    return None
+
+
+_NO_FACTOR = re.compile("stride|kernel|dilation|padding|groups")
+"""Params of these names multiply sizes by chance only."""
+
+
+def sample_axis(columns: Sequence[Column]) -> int:
+    """The axis of a block's input that holds its features, by what reads it first."""
+    first: Literal | None = next((c.sample for c in columns if c.sample.kind == "channels"), None)
+    last = first is not None and first.role in ("in_features", "normalized_shape")
+    return -1 if last else 1
