@@ -118,7 +118,8 @@ def _spread(
 
 def _is_control(body: Chain) -> bool:
     """Whether a body is nothing but loops and alternatives: `for ...: {if ...: relu}`."""
-    return body.style == "mapping" and not any(isinstance(item, LayerItem) for item in body.items)
+    plain = any(isinstance(item, LayerItem) for item in body.items)
+    return body.style == "single" and bool(body.items) and not plain
 
 
 def _entering(

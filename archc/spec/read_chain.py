@@ -18,6 +18,7 @@ from archc.spec.syntax import (
     Broken,
     Call,
     Chain,
+    ChainStyle,
     Common,
     Item,
     Layer,
@@ -97,32 +98,39 @@ class ChainReader:
                 items.extend(self._list_item(child))
             return Chain(tuple(items), "list", node.span)
         if isinstance(node, MappingNode) and (named or self._is_named_chain(node, listed)):
-            return self.mapping(node)
+            return self.mapping(node, listed)
         if isinstance(node, Scalar) and is_empty(node):
             return Chain((), "single", node.span)
         return Chain((LayerItem(None, self.layer(node)),), "single", node.span)
 
-    def mapping(self, node: MappingNode) -> Chain:
-        """A mapping of named layers, loops and alternatives."""
-        if is_machine(node.entries):
-            return Chain(
-                tuple(read_control(self, node.entries, listed=False)), "mapping", node.span
-            )
+    def mapping(self, node: MappingNode, listed: bool = False) -> Chain:
+        """A mapping of named layers, loops and alternatives.
+
+        Args:
+            node: the tree.
+            listed: see `chain`; what holds only loops and alternatives then names nothing, and
+                what they splice in is numbered like the items around it.
+        """
+        machine = is_machine(node.entries)
+        listed = listed and (machine or all(is_structural(entry.key) for entry in node.entries))
+        style: ChainStyle = "single" if listed else "mapping"
+        if machine:
+            return Chain(tuple(read_control(self, node.entries, listed)), style, node.span)
         items: list[Item] = []
         run: list[Entry] = []
         for entry in node.entries:
             structural = is_structural(entry.key)
             # An `elif` or `else` belongs to the `if` before it; everything else begins anew.
             if run and not (structural and entry.key.text.startswith(("elif", "else"))):
-                items.extend(read_control(self, tuple(run), listed=False))
+                items.extend(read_control(self, tuple(run), listed))
                 run = []
             if structural:
                 run.append(entry)
             else:
                 items.append(self._named(entry))
         if run:
-            items.extend(read_control(self, tuple(run), listed=False))
-        return Chain(tuple(items), "mapping", node.span)
+            items.extend(read_control(self, tuple(run), listed))
+        return Chain(tuple(items), style, node.span)
 
     def _named(self, entry: Entry) -> LayerItem:
         problem = misspelt(entry.key)
@@ -135,7 +143,7 @@ class ChainReader:
 
     def _list_item(self, node: Node) -> list[Item]:
         if isinstance(node, MappingNode) and node.entries and is_structural(node.entries[0].key):
-            return read_control(self, node.entries, listed=True)
+            return read_control(self, node.entries, True)
         return [LayerItem(None, self.layer(node))]
 
     def broken(self, message: str, span: Span, help: Collection[str] = ()) -> Broken:

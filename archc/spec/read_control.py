@@ -35,7 +35,7 @@ def misspelt(key: Scalar) -> str | None:
     return "`elif` needs a condition" if key.text == "elif" else None
 
 
-def read_control(reader: ChainReader, entries: tuple[Entry, ...], *, listed: bool) -> list[Item]:
+def read_control(reader: ChainReader, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
     """A loop, or an `if` with what belongs to it.
 
     Args:

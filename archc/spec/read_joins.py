@@ -101,7 +101,7 @@ def _branches(reader: ChainReader, kind: JoinKind, node: Node) -> Chain:
     for child in node.items:
         entries = child.entries if isinstance(child, MappingNode) else ()
         if entries and is_structural(entries[0].key):
-            items.extend(read_control(reader, entries, listed=True))
+            items.extend(read_control(reader, entries, True))
         elif isinstance(child, MappingNode) and not entries:
             items.append(LayerItem(None, Broken(child.span)))
             reader.broken("an empty mapping is no branch", child.span, ["write [] for the input"])

@@ -115,6 +115,31 @@ def test_a_false_if_takes_no_number(ops):
     assert ops("layers: [relu, {if false: tanh}, tanh]") == {"0": "relu", "1": "tanh"}
 
 
+def test_an_if_in_a_loop_among_numbered_layers(ops):
+    body = """
+        layers:
+          - for i in range(4):
+              if i % 2: {conv: i}
+              else: relu
+          - for i in range(2):
+              for j in range(2): tanh
+          - for i in range(1):
+              if i: relu
+              named: sigmoid
+        """
+    assert ops(body) == {
+        "0": "relu",
+        "1": "conv",
+        "2": "relu",
+        "3": "conv",
+        "4": "tanh",
+        "5": "tanh",
+        "6": "tanh",
+        "7": "tanh",
+        "named": "sigmoid",
+    }
+
+
 def test_if_in_a_mapping(ops):
     body = """
         params: {deep: true}
