@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +48,22 @@ def choose_sizes(
         reason = f"it leaves no size `{unknown[0]}` open"
         return [], [_refusal(graph, reason, f"its open sizes: {listed}")]
     batch = _batch_symbol(graph)
-    if batch is None or batch in given:
-        wanted: Sequence[int] = (given.get(batch or "", 1),)
+    is_fixed = batch is None or batch in given
+    if is_fixed and batches is not None:
+        return [], [_refusal(graph, "its batch is fixed", "leave the batch sizes away")]
+    if is_fixed:
+        wanted: Sequence[int] = (given.get(batch or "", 1),) * len(BATCHES)  # of other sizes
     else:
         wanted = batches if batches is not None else BATCHES + _MORE_BATCHES
-    must_work = batches is not None or batch is None or batch in given
+    must_work = batches is not None or is_fixed
     runs: list[dict[str, int]] = []
     for index, count in enumerate(wanted):
         fixed = {**given, batch: count} if batch is not None else given
         found = _assignment(graph, symbols, fixed, index)
-        if found is not None:
-            runs.append(found)
-        elif must_work:
+        if found is None and must_work:
             return [], [_unmet(graph, symbols, fixed)]
+        if found is not None and found not in runs:
+            runs.append(found)
         if batches is None and len(runs) == len(BATCHES):
             break
     return (runs, []) if runs else ([], [_unmet(graph, symbols, given)])
@@ -119,14 +122,15 @@ def _batch_symbol(graph: Graph) -> str | None:
 
 
 def _assignment(
-    graph: Graph, symbols: Iterable[str], fixed: Mapping[str, int], skip: int
+    graph: Graph, symbols: Sequence[str], fixed: Mapping[str, int], skip: int
 ) -> dict[str, int] | None:
     """The assignment number `skip` that meets all conditions, or the last one there is."""
     free = [name for name in symbols if name not in fixed]
     conditions = [condition for node in graph.nodes for condition in node.conditions]
     last = None
     for values in islice(_candidates([_sizes_of(graph, name) for name in free]), _MAX_TRIES):
-        sizes = {**fixed, **dict(zip(free, values, strict=True))}
+        known = {**fixed, **dict(zip(free, values, strict=True))}
+        sizes = {name: known[name] for name in symbols}
         if all(holds(condition, sizes) for condition in conditions):
             last = sizes
             if skip == 0:
