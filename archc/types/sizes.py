@@ -6,11 +6,11 @@ shapes give rise to: "H >= 63", "H even", "H a multiple of 32, at least 64".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import lcm
-from typing import Literal
+from typing import Any, Literal
 
 from archc.types.dims import Dim, evaluate, provably_at_least, provably_differ, provably_equal
 from archc.types.symbolic.expr import Expr, substitute, symbol
@@ -67,6 +67,27 @@ class SizeSet:
     def is_everything(self) -> bool:
         """Whether every positive size is a member."""
         return self.early == frozenset(range(1, self.start)) and len(self.residues) == self.period
+
+    def as_data(self) -> dict[str, int | list[int]]:
+        """Plain data, as a model's metadata carry it; `from_data` reads it back."""
+        return {
+            "early": sorted(self.early),
+            "start": self.start,
+            "period": self.period,
+            "residues": sorted(self.residues),
+        }
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> SizeSet:
+        """The set that `as_data` described.
+
+        Raises:
+            KeyError: a part is missing.
+            TypeError: a part is of the wrong type.
+        """
+        return SizeSet(
+            frozenset(data["early"]), data["start"], data["period"], frozenset(data["residues"])
+        )
 
     def __and__(self, other: SizeSet) -> SizeSet:
         start = max(self.start, other.start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
@@ -133,8 +134,16 @@ def _model_metadata(graph: Graph, layers: Sequence[Node]) -> dict[str, str]:
         "archc.doc": graph.doc,
         "archc.spec": _base_name(root.span) if root else "",
         "archc.preconditions": "\n".join(_preconditions(layers)),
+        "archc.sizes": _sizes(graph),
     }
     return {key: text for key, text in entries.items() if text}
+
+
+def _sizes(graph: Graph) -> str:
+    """Which sizes of each symbolic dim work, as JSON; empty when all do."""
+    if not graph.sizes:
+        return ""
+    return json.dumps({name: sizes.as_data() for name, sizes in sorted(graph.sizes.items())})
 
 
 def _preconditions(layers: Sequence[Node]) -> Iterable[str]:
