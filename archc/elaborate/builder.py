@@ -214,7 +214,9 @@ class Builder:
             nearest = ", ".join(f"`{option}`" for option in options[-5:])
             help_ = [f"layers before this one: {nearest}"]
         message = f"no layer before this one is named `{name}`"
-        if level.child(name) in self.taken:
+        around = [level.path, *_above(level.path), ""] if level.path else [""]
+        inside = [outer for outer in around if len(outer) >= len(frame.path)]
+        if any((f"{outer}.{name}" if outer else name) in self.taken for outer in inside):
             message = f"`{name}` cannot be used inside itself"
         elif name in self.taken:
             message = f"`{name}` lies outside of this block"

@@ -242,6 +242,8 @@ class Elaborator:
         if origin is None:
             return [flow]
         nodes = origin.items if isinstance(origin, SequenceNode) else (origin,)
+        if not nodes:
+            raise ExpressionError("wrong-arity", "`from` names no layer", origin.span)
         return [self.reference(node, flow, place) for node in nodes]
 
     def open(

@@ -7,7 +7,7 @@ for the bodies they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archc.diagnostics import Diagnostics, Span
 from archc.spec.read_control import is_machine, is_structural, misspelt, read_control
@@ -47,11 +47,13 @@ class Vocabulary:
         known: words that name an op, a block or a param that holds one: they start a call.
         op_takes_word: whether an op may have a word as its value, as in `{gelu: tanh}`.
         op_takers: blocks whose first param holds an op.
+        variables: of loops; they may hold an op, too, but rarely do.
     """
 
     known: Collection[str]
     op_takes_word: Callable[[str, str], bool] = _takes_no_word
     op_takers: Collection[str] = frozenset()
+    variables: Collection[str] = frozenset()
 
     def extended(self, known: Collection[str], op_takers: Collection[str] = ()) -> Vocabulary:
         """The same with more words."""
@@ -59,7 +61,16 @@ class Vocabulary:
             frozenset({*self.known, *known}),
             self.op_takes_word,
             frozenset({*self.op_takers, *op_takers}),
+            self.variables,
         )
+
+    def with_variables(self, variables: Collection[str]) -> Vocabulary:
+        """The same inside a loop."""
+        return replace(self, variables=frozenset({*self.variables, *variables}))
+
+    def starts_call(self, word: str) -> bool:
+        """Whether a mapping in layer position that starts with this word is a call."""
+        return word in self.known or word in self.variables
 
     def takes_word(self, head: str, word: str) -> bool:
         """Whether `{head: word}` can be a call though both are known."""
@@ -151,6 +162,10 @@ class ChainReader:
         self.sink.error("wrong-kind", message, span, help=tuple(help))
         return Broken(span)
 
+    def inside_loop(self, variables: Collection[str]) -> ChainReader:
+        """Reads the body of a loop."""
+        return replace(self, words=self.words.with_variables(variables))
+
     # -- layers ---------------------------------------------------------------------------
 
     def layer(self, node: Node) -> Layer:
@@ -173,7 +188,7 @@ class ChainReader:
             return self._machine_call(machine, node)
         if is_structure(first):
             return read_structure(self, node.entries, node.span)
-        if first.key.text in self.words.known:
+        if self.words.starts_call(first.key.text):
             return self._call(first.key, first.value, node.entries[1:], node.span)
         if is_structural(first.key) or self._is_layer_like(first.value):
             return Section(self.chain(node, named=True), node.span)
@@ -243,8 +258,11 @@ class ChainReader:
         first = node.entries[0]
         if self._machine_head(node) is not None or is_structure(first):
             return False
-        if first.key.text not in self.words.known:
-            return True
+        if not self.words.starts_call(first.key.text):
+            number = isinstance(first.value, Scalar) and not isinstance(first.value.value, str)
+            return (
+                self._is_layer_like(first.value) if listed else is_empty(first.value) or not number
+            )
         return not (listed or self._is_bare_call(node)) and self._is_layer_like(first.value)
 
     def _is_bare_call(self, node: MappingNode) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from archc.spec.expressions import ExpressionError, parse_for
 from archc.spec.syntax import Broken, Chain, ForItem, IfItem, Item, LayerItem
-from archc.spec.tree import Entry, Scalar
+from archc.spec.tree import Entry, Node, Scalar
 
 if TYPE_CHECKING:
     from archc.spec.read_chain import ChainReader
@@ -63,9 +64,17 @@ def _loop(reader: ChainReader, entries: tuple[Entry, ...], listed: bool) -> list
             return _incomplete(
                 reader, first, "`for` needs a header and `do:`", "{for: i in range(3), do: [...]}"
             )
-        return [ForItem(first.value, reader.chain(body.value, listed=listed))]
+        return [_for(reader, first.value, body.value, listed)]
     _stray(reader, rest, "a `for` holds nothing beside its body")
-    return [ForItem(_tail(first.key, 3), reader.chain(first.value, listed=listed))]
+    return [_for(reader, _tail(first.key, 3), first.value, listed)]
+
+
+def _for(reader: ChainReader, header: Scalar, body: Node, listed: bool) -> ForItem:
+    try:
+        variables = parse_for(header).names
+    except ExpressionError:  # reported when the loop is elaborated
+        variables = ()
+    return ForItem(header, reader.inside_loop(variables).chain(body, listed=listed))
 
 
 def _alternatives(reader: ChainReader, entries: tuple[Entry, ...], listed: bool) -> list[Item]:
