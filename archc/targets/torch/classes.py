@@ -20,6 +20,7 @@ from archc.targets.torch.code import (
 )
 from archc.targets.torch.columns import Parameter
 from archc.targets.torch.expressions import Forward, member_access, value_text
+from archc.targets.torch.inline import inline_sums
 from archc.targets.torch.layout import (
     WIDTH,
     assignment,
@@ -102,7 +103,7 @@ def _escaped(text: str) -> str:
 class _Printer:
     def __init__(self, code: ClassCode) -> None:
         self.code = code
-        self.body = code.body
+        self.body = inline_sums(code.body)
         self.members = {member.name: member for member in self.body.members}
         self.attributes: dict[str, str] = {}
         self.guards: dict[str, str] = {}

@@ -46,7 +46,7 @@ class Finder:
         A projection that is only there when the stride is 2 strides as its block does.
         """
         sample = column.sample
-        if ABSENT not in column.literals or sample.is_default:
+        if ABSENT not in column.literals or sample.is_default or not sample.role:
             return None
         for parameter in self.parameters:
             if parameter.rows and parameter.has_role(sample.role) and _accepts(parameter, column):

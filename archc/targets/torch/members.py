@@ -35,6 +35,7 @@ class Constructor:
     """Collects the lines of an `__init__`, without its signature."""
 
     lines: list[str] = field(default_factory=list)
+    indent: int = _INDENT
 
     def base(self, code: Construct | Sequential | None) -> None:
         """The call of the base class's constructor."""
@@ -64,30 +65,32 @@ class Constructor:
 
     # -- modules --------------------------------------------------------------------------
 
-    def _set(self, name: str, text: str, indent: int = _INDENT) -> None:
+    def _set(self, name: str, text: str) -> None:
         """`self.name = text`, or what has the same effect for other names."""
         if name in TAKEN:
-            self.lines += assignment(f"self._modules[{literal_text(name)}]", text, indent)
+            self.lines += assignment(f"self._modules[{literal_text(name)}]", text, self.indent)
         elif is_identifier(name):
-            self.lines += assignment(f"self.{name}", text, indent)
+            self.lines += assignment(f"self.{name}", text, self.indent)
         else:
-            self.lines += expression(f"self.add_module({literal_text(name)}, {text})", indent)
+            call = f"self.add_module({literal_text(name)}, {text})"
+            self.lines += expression(call, self.indent)
 
     def _optional(self, member: Member, condition: str) -> None:
-        mark = len(self.lines)
-        text = self._text(member.code, f"{member.name}_layers")
-        built, self.lines = self.lines[mark:], self.lines[:mark]
-        line = f"{' ' * _INDENT}self.{member.name} = {text} if {condition} else None"
-        if not built and is_identifier(member.name) and len(line) <= WIDTH:
-            self.lines.append(line)
-            return
-        if is_identifier(member.name) and member.name not in TAKEN:
-            self.lines.append(f"{' ' * _INDENT}self.{member.name}: nn.Module | None = None")
+        plain = is_identifier(member.name) and member.name not in TAKEN
+        if isinstance(member.code, Construct) and plain:
+            value = f"{construct_text(member.code)} if {condition} else None"
+            line = f"{' ' * self.indent}self.{member.name} = {value}"
+            if len(line) <= WIDTH:
+                self.lines.append(line)
+                return
+        if plain:
+            self.lines.append(f"{' ' * self.indent}self.{member.name}: nn.Module | None = None")
         else:
             self._set(member.name, "None")
-        self.lines.append(f"{' ' * _INDENT}if {condition}:")
-        self.lines += [f"    {line}" for line in built]
-        self._set(member.name, text, _INDENT + 4)
+        self.lines.append(f"{' ' * self.indent}if {condition}:")
+        self.indent += 4
+        self._set(member.name, self._text(member.code, f"{member.name}_layers"))
+        self.indent -= 4
 
     def _text(self, code: MemberCode, layers: str) -> str:
         match code:
@@ -123,25 +126,23 @@ class Constructor:
         return Entry(text, item.code if isinstance(item.code, Construct) else None)
 
     def _collect(self, items: Sequence[Member], layers: str) -> None:
-        pad = " " * _INDENT
-        started = False
-        for condition, run in _runs(items):
-            texts = fold([self._entry(item, f"{layers}_{item.name}") for item in run])
-            inner = _INDENT if condition is None else _INDENT + 4
-            if not started:
-                first = [] if condition is not None else texts
-                self.lines += assignment(
-                    f"{layers}: list[nn.Module]", f"[{', '.join(first)}]", _INDENT
-                )
-                started = True
-                if condition is None:
-                    continue
+        """Append the items to a list, each run of them under its condition."""
+        runs = _runs(items)
+        first = self._entries(runs[0][1], layers) if runs[0][0] is None else []
+        self.lines += assignment(f"{layers}: list[nn.Module]", f"[{', '.join(first)}]", self.indent)
+        for condition, run in runs[bool(first) :]:
             if condition is not None:
-                self.lines.append(f"{pad}if {condition}:")
+                self.lines.append(f"{' ' * self.indent}if {condition}:")
+                self.indent += 4
+            texts = self._entries(run, layers)
             if len(texts) == 1 and not texts[0].startswith("*"):
-                self.lines += expression(f"{layers}.append({texts[0]})", inner)
+                self.lines += expression(f"{layers}.append({texts[0]})", self.indent)
             else:
-                self.lines += assignment(layers, f"[{', '.join(texts)}]", inner, "+=")
+                self.lines += assignment(layers, f"[{', '.join(texts)}]", self.indent, "+=")
+            self.indent -= 4 * (condition is not None)
+
+    def _entries(self, items: Sequence[Member], layers: str) -> list[str]:
+        return fold([self._entry(item, f"{layers}_{item.name}") for item in items])
 
     # -- tensors --------------------------------------------------------------------------
 
@@ -152,21 +153,21 @@ class Constructor:
             value = f"{value} if {condition} else None"
         quoted = literal_text(name)
         if name in TAKEN:
-            self.lines += assignment(f"{store_of(code)}[{quoted}]", value, _INDENT)
+            self.lines += assignment(f"{store_of(code)}[{quoted}]", value, self.indent)
         elif code.buffer:
-            self.lines += expression(f"self.register_buffer({quoted}, {value})", _INDENT)
+            self.lines += expression(f"self.register_buffer({quoted}, {value})", self.indent)
         elif is_identifier(name):
-            self.lines += assignment(f"self.{name}", value, _INDENT)
+            self.lines += assignment(f"self.{name}", value, self.indent)
         else:
-            self.lines += expression(f"self.register_parameter({quoted}, {value})", _INDENT)
+            self.lines += expression(f"self.register_parameter({quoted}, {value})", self.indent)
         if code.init == "constant":
             return
         access = member_access(name, code)
         given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
         drawn = f"nn.init.{code.init}_({', '.join([access, *given])})"
         if condition is not None:
-            self.lines.append(f"{' ' * _INDENT}if {access} is not None:")
-        self.lines += expression(drawn, _INDENT + 4 * (condition is not None))
+            self.lines.append(f"{' ' * self.indent}if {access} is not None:")
+        self.lines += expression(drawn, self.indent + 4 * (condition is not None))
 
 
 def tensor_text(code: TensorMember) -> str:

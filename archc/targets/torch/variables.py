@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from archc.targets.torch.code import Apply, Body, Invoke, Statement, values_of
+from archc.targets.torch.inline import SUM
 from archc.targets.torch.naming import unique_name, usable_identifier
 
 MAIN = "x"
-_SUM = re.compile(r"\{0\}( \+ \{\d+\})+")
 _PRODUCT = re.compile(r"\{0\}( \* \{\d+\})+")
 
 
@@ -113,14 +113,22 @@ class _Namer:
         thread = self._thread(i)
         dying = [self.names[value] for value in reads if self.names[value] not in live]
         if thread.join is not None and _is_concat(thread.join):
-            beside = [name for name in dying if name != MAIN]
-            if len(reads) == 1 and beside:
-                return beside[0]
-            if len(reads) == 1 and len(self.readers.get(reads[0], [])) > 1:
-                return unique_name(thread.name(), live)
+            name = self._branch(thread, reads, [name for name in dying if name != MAIN])
+            if name:
+                return name if name in dying else unique_name(name, live)
         if MAIN not in live:
             return MAIN
         return dying[0] if dying else unique_name(thread.name(), live)
+
+    def _branch(self, thread: _Thread, reads: Sequence[str], dying: list[str]) -> str:
+        """The name of a value that is to be concatenated; empty if it needs none of its own."""
+        if len(reads) > 1:
+            shared = _common_prefix([self.names[value] for value in reads])
+            return shared if len(shared) > 2 else ""
+        starts = bool(reads) and len(self.readers[reads[0]]) > 1
+        if starts:
+            return thread.name()
+        return dying[0] if dying else ""
 
     def _result_or_bypass(
         self, i: int, statement: Statement, live: set[str], held: dict[str, str]
@@ -154,13 +162,13 @@ class _Namer:
         if len(readers) != 2 or readers[0] != i or self.last[value] == len(self.body.statements):
             return False
         other = self.body.statements[readers[1]]
-        if _is(other, _SUM):
+        if _adds(other):
             return self._flows_into(i, readers[1])
         after = self.readers.get(other.outputs[0], []) if len(other.outputs) == 1 else []
         return (
             isinstance(other.expr, Invoke)
             and len(after) == 1
-            and _is(self.body.statements[after[0]], _SUM)
+            and _adds(self.body.statements[after[0]])
             and self._flows_into(i, after[0])
         )
 
@@ -220,6 +228,14 @@ class _Thread:
         assert self.join is not None
         order = values_of(self.join.expr)
         return f"branch{order.index(last.outputs[0]) + 1}" if len(order) > 2 else "new"
+
+
+def _adds(statement: Statement) -> bool:
+    """Whether a statement adds values, by itself or for the call that it is."""
+    expr = statement.expr
+    if isinstance(expr, Invoke) and len(expr.operands) == 1:
+        expr = expr.operands[0]
+    return isinstance(expr, Apply) and SUM.fullmatch(expr.template) is not None
 
 
 def _common_prefix(hints: Sequence[str]) -> str:
