@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from archc.diagnostics import Diagnostic
+from archc.runtime.demands import read_demands, unmet_demands
+from archc.types.sizes import SizeSet
 
 DEFAULT_SIZE = 224
 """What a size that the model leaves open is, where nothing says else; a batch is 1."""
@@ -71,11 +73,13 @@ class Model:
         path: as the person gave it.
         session: onnxruntime's.
         inputs: in the model's order.
+        demands: sizes that fit, by the name of the dim; empty when the model does not say.
     """
 
     path: str
     session: Any
     inputs: tuple[ModelInput, ...]
+    demands: Mapping[str, SizeSet] = field(default_factory=dict)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -103,8 +107,13 @@ class Model:
         """Run it on named arrays; returns named arrays.
 
         Raises:
-            RunError: onnxruntime refuses the inputs.
+            RunError: the sizes are none that the network works for, or onnxruntime refuses.
         """
+        shapes = [
+            (item.shape, tuple(feed[item.name].shape)) for item in self.inputs if item.name in feed
+        ]
+        for sentence in unmet_demands(self.demands, shapes):
+            raise RunError("run-failed", sentence, self.path)
         names = [output.name for output in self.session.get_outputs()]
         try:
             results = self.session.run(names, dict(feed))
@@ -136,7 +145,8 @@ def open_model(path: str | Path, *, optimized: bool = True) -> Model:
             "write one with `archc build SPEC --to onnx`",
         ) from error
     inputs = tuple(_declared(item, path) for item in session.get_inputs())
-    return Model(path, session, inputs)
+    metadata = session.get_modelmeta().custom_metadata_map
+    return Model(path, session, inputs, read_demands(metadata))
 
 
 def open_session(path: str | Path, *, optimized: bool = True) -> Any:
