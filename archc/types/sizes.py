@@ -84,10 +84,14 @@ class SizeSet:
         Raises:
             KeyError: a part is missing.
             TypeError: a part is of the wrong type.
+            ValueError: the period or the start is not positive.
         """
-        return SizeSet(
-            frozenset(data["early"]), data["start"], data["period"], frozenset(data["residues"])
-        )
+        start, period = data["start"], data["period"]
+        if not isinstance(start, int) or not isinstance(period, int):
+            raise TypeError("start and period are integers")
+        if start < 1 or not 1 <= period <= MAX_PERIOD**2:
+            raise ValueError("start and period are positive")
+        return SizeSet(frozenset(data["early"]), start, period, frozenset(data["residues"]))
 
     def __and__(self, other: SizeSet) -> SizeSet:
         start = max(self.start, other.start)

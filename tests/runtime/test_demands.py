@@ -47,7 +47,18 @@ def test_sizes_that_do_not_fit_are_refused_with_the_rule_and_the_nearest(model) 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"H": 3}', '{"H": {"early": []}}', '{"H": null}', "null"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"H": 3}',
+        '{"H": null}',
+        '{"H": {"early": []}}',
+        '{"H": {"early": [], "start": 1, "period": 0, "residues": [0]}}',
+        '{"H": {"early": [], "start": "1", "period": 2, "residues": [0]}}',
+    ],
 )
 def test_metadata_of_other_models_are_no_reason_to_fail(text: str) -> None:
     assert read_demands({"archc.sizes": text}) == {}
