@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
@@ -63,30 +63,46 @@ class _LazyGroup(click.Group):
         items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
         return items + click.Command.shell_complete(self, ctx, incomplete)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        with _no_traceback():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; whatever ends it, no traceback reaches the person."""
-        try:
+        with _no_traceback():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _leave("interrupted", _SIGNALLED + signal.SIGINT)
-        except BrokenPipeError:
-            _leave("", _SIGNALLED + 13)  # SIGPIPE, which Windows has no name for
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+
+
+@contextmanager
+def _no_traceback() -> Iterator[None]:
+    """End the program with a line, whatever escapes; click takes care of wrong usage."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _leave("interrupted", _SIGNALLED + signal.SIGINT)
+    except BrokenPipeError:
+        _leave("", _SIGNALLED + 13)  # SIGPIPE, which Windows has no name for
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _leave(f"{error.strerror or error}{where}", 1)
+    except MemoryError:
+        _leave("out of memory", 1)
+    except Exception as error:
+        if os.environ.get("ARCHC_TRACEBACK"):
             raise
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            _leave(f"{error.strerror or error}{where}", 1)
-        except MemoryError:
-            _leave("out of memory", 1)
-        except Exception as error:
-            if os.environ.get("ARCHC_TRACEBACK"):
-                raise
-            _leave(
-                f"internal error: {type(error).__name__}: {error}\n"
-                "This is a fault of archc; please report it with the spec. "
-                "ARCHC_TRACEBACK=1 shows where it happened.",
-                EXIT_INTERNAL,
-            )
+        _leave(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "This is a fault of archc; please report it with the spec. "
+            "ARCHC_TRACEBACK=1 shows where it happened.",
+            EXIT_INTERNAL,
+        )
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,7 +111,7 @@ def archc() -> None:
     """Compile neural-network architectures: YAML layer lists to ONNX and PyTorch.
 
     Shapes are proved before anything is built. Exit codes: 0 fine, 1 errors in the input, 2 wrong
-    usage.
+    usage, 70 a fault of archc.
 
     Shell completion: eval "$(_ARCHC_COMPLETE=bash_source archc)" (or zsh_source, fish_source).
     """

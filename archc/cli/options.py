@@ -71,13 +71,13 @@ def _parse_overrides(
 
 
 def _complete_variant(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The variants of the spec that the line names already."""
+    """The variants of the specs that the line names already."""
     from archc.compile import check_file
 
-    given = ctx.params.get("spec") or ctx.params.get("specs") or ()
+    # `--variant` without a value ends click's parsing: what it has not assigned is in `args`.
     names: dict[str, None] = {}
-    for spec in (given,) if isinstance(given, str) else given:
-        checked = None if spec == "-" else check_file(spec)
+    for word in ctx.args:
+        checked = check_file(word) if word.endswith((".yaml", ".yml")) else None
         if checked is not None and checked.spec is not None:
             names |= dict.fromkeys(checked.spec.variants)
     return [name for name in names if name.startswith(incomplete)]
