@@ -28,6 +28,11 @@ def torchvision_models():
 
 def meta_state(name: str) -> dict[str, torch.Tensor]:
     """The state_dict of a torchvision model without its numbers."""
+    return meta_model(name).state_dict()
+
+
+def meta_model(name: str) -> torch.nn.Module:
+    """A torchvision model without its numbers, in eval mode."""
     models = torchvision_models()
     params = models.regnet.BlockParams
     original = params.from_init_params
@@ -40,7 +45,7 @@ def meta_state(name: str) -> dict[str, torch.Tensor]:
     params.from_init_params = on_cpu
     try:
         with torch.device("meta"):
-            return models.get_model(name, weights=None, **_options(name)).state_dict()
+            return models.get_model(name, weights=None, **_options(name)).eval()
     finally:
         params.from_init_params = original
 

@@ -1,0 +1,90 @@
+"""Parameters, work and result sizes of the zoo against torch's and torchinfo's own counters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchinfo import summary
+
+from archc.compile import check_file
+from archc.graph import Graph
+from archc.graph.costs import node_costs, total_cost
+from archc.types import evaluate
+from tests.zoo.catalogue import MODELS, SLICE, spec_path
+from tests.zoo.oracle import meta_model
+
+BATCH = 2
+
+EACH = pytest.mark.parametrize(
+    ("spec", "variant", "model"),
+    [
+        pytest.param(*names, marks=[] if names[-1] in SLICE else pytest.mark.exhaustive)
+        for names in MODELS
+    ],
+)
+
+
+def zoo(spec: str, variant: str | None) -> Graph:
+    graph = check_file(spec_path(spec), variant).graph
+    assert graph is not None
+    return graph
+
+
+def image(graph: Graph) -> torch.Tensor:
+    (value,) = graph.inputs
+    shape = [evaluate(dim, {"N": BATCH}) for dim in value.type.shape]
+    return torch.zeros(shape, device="meta")
+
+
+@EACH
+def test_flops_are_those_of_torchs_counter_module_by_module(
+    spec: str, variant: str | None, model: str
+) -> None:
+    graph, theirs = zoo(spec, variant), meta_model(model)
+    with FlopCounterMode(display=False) as counter:
+        theirs(image(graph))
+    assert evaluate(total_cost(graph).flops, {"N": BATCH}) == counter.get_total_flops()
+    counts = {
+        name.partition(".")[2]: sum(work.values())
+        for name, work in counter.get_flop_counts().items()
+    }
+    compared = 0
+    for node, cost in zip(graph.nodes, node_costs(graph), strict=True):
+        if cost.flops != 0 and node.side is None:
+            assert evaluate(cost.flops, {"N": BATCH}) == counts[node.path], node.path
+            compared += 1
+    assert compared == sum(
+        isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and counts.get(name, 0) > 0
+        for name, module in theirs.named_modules()
+    )
+
+
+@EACH
+def test_parameters_macs_and_results_are_torchinfos(
+    spec: str, variant: str | None, model: str
+) -> None:
+    graph, theirs = zoo(spec, variant), meta_model(model)
+    x = image(graph)
+    info = summary(theirs, input_data=x, verbose=0, device="meta", depth=99)
+    totals = total_cost(graph)
+    assert totals.parameters == info.total_params == info.trainable_params
+    by_name = dict(theirs.named_modules())
+    found = {id(layer.module): layer for layer in info.summary_list if layer.is_leaf_layer}
+    compared = 0
+    for node, cost in zip(graph.nodes, node_costs(graph), strict=True):
+        layer = found.get(id(by_name.get(node.path)))
+        if layer is None:
+            continue
+        assert layer.num_params == cost.parameters, node.path
+        assert layer.output_bytes == evaluate(cost.activation_bytes, {"N": BATCH}), node.path
+        if cost.macs != 0:
+            # torchinfo counts a bias as one more weight of every output element.
+            biases = sum(ref.weight.name == "bias" for ref in node.weights)
+            macs = cost.macs + biases * node.output.type.numel
+            assert layer.macs == evaluate(macs, {"N": BATCH}), node.path
+        assert [int(size) for size in layer.output_size] == [
+            evaluate(dim, {"N": BATCH}) for dim in node.output.type.shape
+        ], node.path
+        compared += 1
+    assert compared > 20
