@@ -17,7 +17,7 @@ from archc.types import (
     format_dim,
     format_shape,
     is_static,
-    provably_differ,
+    provably_equal,
 )
 
 
@@ -46,18 +46,18 @@ def _demand_arithmetic(op: str, xs: Sequence[TensorType]) -> None:
         raise Refusal("wrong-dtype", f"`{op}` needs numbers, not bool")
 
 
-def _mismatch(op: str, needs: str, xs: Sequence[TensorType], other: int, axis: int) -> Refusal:
-    """The refusal of input `other`, which differs from the first along `axis`."""
-    left, right = xs[0].shape[axis], xs[other].shape[axis]
+def _mismatch(
+    op: str, needs: str, xs: Sequence[TensorType], pair: tuple[int, int], axis: int
+) -> Refusal:
+    """The refusal of two inputs that differ along `axis`."""
+    first, second = pair
+    left, right = (format_dim(xs[index].shape[axis]) for index in pair)
     return Refusal(
         "shape-mismatch",
         f"`{op}` needs {needs}: {_listing(xs)}",
-        label=f"axis {axis}: {format_dim(left)} against {format_dim(right)}",
-        because=[
-            (0, f"{format_dim(left)} comes from here"),
-            (other, f"{format_dim(right)} comes from here"),
-        ],
-        help=_remedies(xs[0], xs[other], axis),
+        label=f"axis {axis}: {left} against {right}",
+        because=[(first, f"{left} comes from here"), (second, f"{right} comes from here")],
+        help=_remedies(xs[first], xs[second], axis),
     )
 
 
@@ -94,14 +94,13 @@ def _demand_equal_rank(op: str, needs: str, xs: Sequence[TensorType]) -> None:
 def _demand_equal(
     cx: ShapeContext, op: str, needs: str, xs: Sequence[TensorType], axes: Sequence[int]
 ) -> None:
-    """Demand equal sizes along `axes`; a provable mismatch is reported before any condition."""
+    """Demand equal ranks and equal sizes along `axes`."""
     _demand_equal_rank(op, needs, xs)
-    pairs = [(other, axis) for other in range(1, len(xs)) for axis in axes]
-    for other, axis in pairs:
-        if provably_differ(xs[0].shape[axis], xs[other].shape[axis]):
-            raise _mismatch(op, needs, xs, other, axis)
-    for other, axis in pairs:
-        cx.equal(xs[0].shape[axis], xs[other].shape[axis], _mismatch(op, needs, xs, other, axis))
+    for other in range(1, len(xs)):
+        for axis in axes:
+            left, right = xs[0].shape[axis], xs[other].shape[axis]
+            if not provably_equal(left, right):
+                cx.equal(left, right, _mismatch(op, needs, xs, (0, other), axis))
 
 
 class _Elementwise(Op):
@@ -174,16 +173,11 @@ class Mul(_Elementwise):
         shape: list[Dim] = []
         for axis in range(xs[0].rank):
             wide = [i for i, x in enumerate(xs) if not _is_one(x.shape[axis])]
-            sizes = [xs[i].shape[axis] for i in wide]
-            for i, size in zip(wide[1:], sizes[1:], strict=True):
-                pair = (xs[wide[0]], xs[i])
-                refusal = _mismatch("mul", needs, pair, 1, axis)
-                refusal.because = tuple(
-                    (operand, text)
-                    for operand, (_, text) in zip((wide[0], i), refusal.because, strict=True)
-                )
-                cx.equal(sizes[0], size, refusal)
-            shape.append(sizes[0] if sizes else 1)
+            for i in wide[1:]:
+                left, right = xs[wide[0]].shape[axis], xs[i].shape[axis]
+                if not provably_equal(left, right):
+                    cx.equal(left, right, _mismatch("mul", needs, xs, (wide[0], i), axis))
+            shape.append(xs[wide[0]].shape[axis] if wide else 1)
         return xs[0].with_shape(shape)
 
 

@@ -58,7 +58,7 @@ def test_add_never_broadcasts() -> None:
     assert refusal("add", {}, *types((2, 8), (8,))).label == "2 axes against 1"
 
 
-def test_a_certain_mismatch_is_not_hidden_behind_an_uncertain_one() -> None:
+def test_an_uncertain_mismatch_does_not_hide_a_certain_one() -> None:
     found = refusal("add", {}, *types((N, 8, H, 4), (N, 8, 4, 5)))
     assert found.label == "axis 3: 4 against 5"
 

@@ -129,6 +129,16 @@ def test_rearrange_writes_no_node_that_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "listed", [item for item in LISTED if item[0] in ("rearrange", "flatten")], ids=named
+)
+def test_source_that_regroups_axes_names_no_runtime_size(listed: Listed) -> None:
+    name, attributes, shapes = listed
+    text = emit_torch(graph_of(name, attributes, *shapes)).text
+    assert ".shape[" not in text
+    assert ".size(" not in text
+
+
+@pytest.mark.parametrize(
     "listed",
     [item for item in LISTED if item[0] in ("dropout", "drop_path", "identity")],
     ids=named,
