@@ -281,7 +281,8 @@ class _Printer:
             zip(self.body.inputs, self.body.types, strict=True)
         )
         for statement in self.body.statements:
-            types.update(zip(statement.outputs, statement.types, strict=True))
+            # A statement that only names a size makes no tensor and has no type.
+            types.update(zip(statement.outputs, statement.types, strict=bool(statement.types)))
         statement = self.body.statements[i]
         reads = values_of(statement.expr)
         return not reads or types.get(reads[0]) != statement.types[0]

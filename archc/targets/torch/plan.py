@@ -135,7 +135,8 @@ class Planner:
         statements = tuple(self._statement(unit, level) for unit in units)
         inputs, outputs = self._interface(level, self.indices(level))
         plan = Plan(level, "class", inputs, outputs, statements)
-        plan.numbered = self._is_numbered_chain(plan, units)
+        # The class of a single step is what wrapping makes: it is not wrapped again.
+        plan.numbered = not level.op_name and self._is_numbered_chain(plan, units)
         if plan.numbered:
             self._wrap(plan, units)
         section = level.path != "" and level.block is None and not level.op_name
