@@ -60,14 +60,14 @@ def _list_codes() -> None:
         click.echo(f"{name:{width}}  {CODES[name].title}")
 
 
-def _explain_code(code: str) -> None:
-    if code not in CODES:
-        close = difflib.get_close_matches(code, CODES, 1)
+def _explain_code(name: str) -> None:
+    if name not in CODES:
+        close = difflib.get_close_matches(name, CODES, 1)
         hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
-        if code.endswith((".yaml", ".yml")):
+        if name.endswith((".yaml", ".yml")):
             hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"
-        raise click.UsageError(f"there is no code {code!r}; {hint}")
-    click.echo(CODES[code].as_markdown().rstrip("\n"))
+        raise click.UsageError(f"there is no code {name!r}; {hint}")
+    click.echo(CODES[name].as_markdown().rstrip("\n"))
 
 
 def _explain_layer(checked: Checked, path: str) -> None:

@@ -62,7 +62,8 @@ def call_block(
     env.values.update((name, value) for name, (value, _) in given.items())
     # Sizes of what enters the block, not of what enters the layer that asks.
     define(env, block.params, block.lets, elaborator.evaluator(body, inputs[0]).value, but=given)
-    result = elaborator.chain(block.chain, inputs[0], body)
+    with elaborator.sink.inside(call.span):
+        result = elaborator.chain(block.chain, inputs[0], body)
     elaborator.builder.keep_params(path, env.values, block.params, block.lets)
     elaborator.builder.flows[path] = result
     return result

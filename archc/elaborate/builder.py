@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archc.diagnostics import Diagnostics, Label, Span
+from archc.diagnostics import Label, Span
 from archc.elaborate.env import Poisoned, closest
+from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import mismatch
 from archc.graph import Node, Scope, Value
@@ -18,8 +19,6 @@ from archc.spec.words import written_names
 
 MAX_LAYERS = 100_000
 """Layers and turns of loops that a spec may expand to."""
-
-MAX_CALL_LABELS = 3
 
 
 class TooManyLayers(Exception):  # noqa: N818 - stops the run; reported by whoever started it
@@ -46,7 +45,7 @@ class Builder:
         leaves: path of a layer with nothing inside -> where it is.
     """
 
-    sink: Diagnostics
+    sink: CallFindings
     bounds: Bounds = field(default_factory=dict)
     inputs: dict[str, Flow] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
@@ -258,7 +257,7 @@ class Builder:
                 bounds=self.bounds,
             )
         except Refusal as refusal:
-            self._refuse(refusal, op_name, values, span, spans, frame)
+            self._refuse(refusal, values, span, spans)
             return (None,)
         self.nodes.append(node)
         for value in node.outputs:
@@ -276,11 +275,9 @@ class Builder:
     def _refuse(
         self,
         refusal: Refusal,
-        op_name: str,
         inputs: Sequence[Value],
         span: Span,
         spans: Mapping[str, Span],
-        frame: Frame,
     ) -> None:
         place = spans.get(refusal.at or "", span)
         key = (refusal.code, place.start)
@@ -295,7 +292,6 @@ class Builder:
             if found is not None:
                 primary, secondary = found.primary, list(found.secondary)
                 help_ = [*found.help, *help_]
-        secondary += [Label(call, "in this call") for call in frame.calls[-MAX_CALL_LABELS:]]
         self.sink.error(
             refusal.code,
             refusal.message,

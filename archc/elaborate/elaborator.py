@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archc.diagnostics import Diagnostics, Span
+from archc.diagnostics import Span
 from archc.elaborate.arguments import Evaluator, enum_words
 from archc.elaborate.builder import Builder
 from archc.elaborate.calls import call
 from archc.elaborate.checks import check_expected_shape
 from archc.elaborate.env import LayerScope, OpWord, Poisoned
+from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Level, Module, Place
 from archc.elaborate.joins import join
 from archc.ops.base import Op
@@ -61,7 +62,7 @@ class Elaborator:
     _depth: int = 0
 
     @property
-    def sink(self) -> Diagnostics:
+    def sink(self) -> CallFindings:
         """Where findings go."""
         return self.builder.sink
 

@@ -19,6 +19,7 @@ from archc.elaborate.checks import (
 )
 from archc.elaborate.elaborator import Elaborator
 from archc.elaborate.env import Env, LayerScope, Poisoned, closest
+from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Frame, Module, Place
 from archc.elaborate.imports import Library, with_blocks
 from archc.elaborate.inputs import Inputs, bind_inputs
@@ -93,10 +94,10 @@ class _Program:
     def __init__(self, spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -> None:
         self.spec = spec
         self.choice = choice
-        self.sink = sink
+        self.sink = CallFindings.into(sink)
         self.sources = sources
         self.modules: dict[int, Module] = {}
-        self.builder = Builder(sink)
+        self.builder = Builder(self.sink)
         self.main = Module(spec, Env(), sources.words)
         self.elaborator = Elaborator(self.builder, sources.ops, self.main, not choice.overrides)
         self.elaborator.standard = self._attach(sources.standard)
@@ -233,7 +234,6 @@ class _Program:
             return None if bound is None else self._graph(bound, {}, {})
         outputs = bind_outputs(self.elaborator, self.spec.outputs, last, place)
         self._check_defaults()
-        warn_unused_names(self.spec, self.sink)
         if bound is None:
             return None
         if not self.builder.nodes and not self.sink.has_errors:
@@ -278,6 +278,7 @@ class _Program:
         if not self.choice.overrides:
             evaluator = self._evaluator(self.main)
             check_expectations(self.spec, graph, self.builder.flows, evaluator, self.sink)
+        warn_unused_names(self.spec, self.sink)
         warn_unused_layers(graph, self.sink)
         report_preconditions(found, bound.sizes, bound.places, self.sink)
         return graph

@@ -67,25 +67,48 @@ FOREIGN = {"PydanticCustomError": 0}
 # Names under which a code that is written elsewhere is handed on (`kind`: of a Pydantic error).
 HANDED_ON = {"code", "kind"}
 
+Takers = dict[str, int]
+"""Who takes a code, and at which position; -1 is by keyword only."""
 
-def _takers(trees: list[ast.Module]) -> dict[str, int]:
-    """Every function and class of ours that takes a `code: str`, and at which position."""
+
+def _methods(trees: list[ast.Module]) -> Takers:
+    """Every class and method of ours that takes a `code: str`: they are known by their names."""
     takers = dict(FOREIGN)
     for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.ClassDef):
-            fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-            for index, item in enumerate(fields):
-                if ast.unparse(item.target) == "code" and ast.unparse(item.annotation) == "str":
-                    takers[node.name] = index
-            for method in node.body:
-                if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-                    takers |= _taker(node.name, method)
-        elif isinstance(node, ast.FunctionDef) and node.name != "__init__":
+        if not isinstance(node, ast.ClassDef):
+            continue
+        fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+        for index, item in enumerate(fields):
+            if ast.unparse(item.target) == "code" and ast.unparse(item.annotation) == "str":
+                takers[node.name] = index
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef):
+                takers |= _taker(node.name if method.name == "__init__" else method.name, method)
+    return takers
+
+
+def _functions(tree: ast.Module) -> Takers:
+    """Functions of one module that take a `code: str`."""
+    takers: Takers = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
             takers |= _taker(node.name, node)
     return takers
 
 
-def _taker(name: str, function: ast.FunctionDef) -> dict[str, int]:
+def _imported(tree: ast.Module, functions: dict[str, Takers]) -> Takers:
+    """Functions that a module takes from others."""
+    takers: Takers = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            known = functions.get(node.module or "", {})
+            for alias in node.names:
+                if alias.name in known:
+                    takers[alias.asname or alias.name] = known[alias.name]
+    return takers
+
+
+def _taker(name: str, function: ast.FunctionDef) -> Takers:
     """Where a function takes its code, not counting `self`; -1 for by keyword only."""
     names = [arg.arg for arg in function.args.args if arg.arg not in ("self", "cls")]
     for arg in (*function.args.args, *function.args.kwonlyargs):
@@ -99,9 +122,14 @@ def _codes(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
 
     A code handed on (`code`, `refusal.code`) is written elsewhere; anything else that is not a
     literal is yielded as it stands, and so is not in the catalogue.
+
+    Args:
+        trees: module name -> its tree.
     """
-    takers = _takers(list(trees.values()))
+    methods = _methods(list(trees.values()))
+    functions = {name: _functions(tree) for name, tree in trees.items()}
     for name, tree in trees.items():
+        takers = methods | functions[name] | _imported(tree, functions)
         parents = {
             id(call.func): ast.unparse(base)
             for node in ast.walk(tree)
@@ -142,7 +170,9 @@ def _choices(value: ast.expr) -> list[ast.expr]:
 
 def _used() -> dict[str, str]:
     trees = {
-        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
         for path in PACKAGE.rglob("*.py")
     }
     return dict(_codes(trees))
@@ -185,5 +215,12 @@ PydanticCustomError("h", "x")
 sink.error(refusal.code, "x")
 sink.error(f"i-{x}", "x")
 """
-    found = {code for code, _ in _codes({"t.py": ast.parse(text)})}
-    assert found == {"a", "b", "c", "d", "e", "f", "g", "h", "f'i-{x}'", "j"}
+    other = """
+from t import fail as failed
+def fail(code: int, x: str) -> None: ...
+fail("none", "none")
+failed(1, "k")
+"""
+    trees = {"t": ast.parse(text), "u": ast.parse(other)}
+    found = {code for code, _ in _codes(trees)}
+    assert found == {"a", "b", "c", "d", "e", "f", "g", "h", "f'i-{x}'", "j", "k"}
