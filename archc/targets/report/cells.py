@@ -27,8 +27,10 @@ def _scaled(number: int, units: Sequence[str], gap: str) -> str:
     if number < 1000:
         return f"{number}{gap}{units[0]}"
     power = min((len(str(number)) - 1) // 3, len(units) - 1)
+    if round(number / 1000**power, 1) >= 1000 and power + 1 < len(units):
+        power += 1  # 999,999 is 1.00M, not 1000.0k
     scaled = number / 1000**power
-    digits = 2 if scaled < 10 else 1 if scaled < 1000 else 0
+    digits = 2 if scaled < 9.995 else 1 if scaled < 999.95 else 0
     return f"{scaled:.{digits}f}{gap}{units[power]}"
 
 

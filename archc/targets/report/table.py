@@ -12,6 +12,7 @@ from archc.targets.report.rows import Report, Row
 from archc.types import Dim, format_shape, is_static, symbols_of
 
 _GAP = "  "
+_AND = "; "
 _LAYER, _OP, _OUTPUT, _HOW, _PARAMETERS, _MACS, _MEMORY, _FIELD = range(8)
 _TITLES = ("layer", "op", "output", "derivation", "parameters", "MACs", "memory", "field")
 _NUMERIC = frozenset({_PARAMETERS, _MACS, _MEMORY})
@@ -49,8 +50,8 @@ def report_text(
     entries = list(_entries(report, folded(report.graph, report.rows, depth=depth, unfold=unfold)))
     table, missing = _fitted(entries, width, painter)
     notes = [f"left out for lack of width: {', '.join(missing)}"] if missing else []
-    lines = [*table, "", *_summary(report), *notes] if entries else [*_summary(report), *notes]
-    return "\n".join(lines) + "\n"
+    summary = map(escape_terminal, [*_summary(report), *notes])
+    return "\n".join([*table, "", *summary] if entries else summary) + "\n"
 
 
 def report_markdown(report: Report, *, depth: int | None = None, unfold: bool = False) -> str:
@@ -95,7 +96,7 @@ def _row_entry(report: Report, row: Row, depth: int) -> _Entry:
         node.path,
         node.op_name + on_side,
         outputs,
-        "; ".join(row.derivation),
+        _AND.join(row.derivation),
         f"{row.cost.parameters:,}" if row.cost.parameters else "",
         *_work(report, row.cost.macs, row.cost.activation_bytes),
         field_text(row.fields),
@@ -169,9 +170,16 @@ def _fitted(
             continue
         lines.append(_aligned(entry.cells, columns, widths, entry.depth))
         if own_lines and entry.cells[_HOW]:
-            indent = " " * (widths[_LAYER] + len(_GAP))
-            lines.append(painter.paint(indent + escape_terminal(entry.cells[_HOW]), Role.GUTTER))
+            for text in _derivation(entry.cells[_HOW], widths[_LAYER] + len(_GAP), width):
+                lines.append(painter.paint(text, Role.GUTTER))
     return lines, missing
+
+
+def _derivation(text: str, indent: int, width: int | None) -> list[str]:
+    """A derivation below its layer; an axis per line where they do not fit side by side."""
+    text = escape_terminal(text)
+    fits = width is None or indent + display_width(text) <= width
+    return [" " * indent + part for part in ([text] if fits else text.split(_AND))]
 
 
 def _total(entries: Sequence[_Entry], columns: Sequence[int]) -> int:
