@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Span
@@ -127,14 +127,16 @@ class _Evaluated:
 
     Attributes:
         values: attributes by name.
-        spans: where each was written.
         operands: what flows in.
+        spans: where each was written, from its key to the end of its value.
+        places: where the value of each was written.
         failed: whether something could not be evaluated.
     """
 
     values: dict[str, object]
-    spans: dict[str, Span]
     operands: list[Flow]
+    spans: dict[str, Span] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
     failed: bool = False
 
 
@@ -155,7 +157,7 @@ def _op(
     evaluated = _evaluated(elaborator, call, name, op, inputs, place)
     if evaluated.failed:
         return None
-    built = build_op(name, op, evaluated.values, evaluated.spans, call.head.span, elaborator.sink)
+    built = build_op(name, op, evaluated.values, evaluated.places, call.head.span, elaborator.sink)
     if built is None:
         return None
     outputs = builder.node(
@@ -184,11 +186,12 @@ def _evaluated(
     inputs: list[Flow],
     place: Place,
 ) -> _Evaluated:
-    found = _Evaluated({}, {}, list(inputs))
+    found = _Evaluated({}, list(inputs))
     written = written_arguments(call, name, op.principal, place)
     add_defaults(elaborator, written, name, place)
     for key, (argument, home) in written.items():
         found.spans[key] = argument.span
+        found.places[key] = argument.value.span
         try:
             if key in op.references:
                 found.operands.append(elaborator.reference(argument.value, inputs[0], home))
