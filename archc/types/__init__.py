@@ -2,11 +2,13 @@
 
 from archc.types.dims import (
     Dim,
+    DimTooComplexError,
     Expr,
     ceil_div,
     dim_bounds,
     dim_max,
     dim_min,
+    dim_period,
     dim_product,
     evaluate,
     format_dim,
@@ -14,6 +16,7 @@ from archc.types.dims import (
     provably_at_least,
     provably_differ,
     provably_equal,
+    substitute,
     symbol,
     symbols_of,
 )
@@ -22,12 +25,14 @@ from archc.types.tensor import DType, TensorType, format_shape
 __all__ = [
     "DType",
     "Dim",
+    "DimTooComplexError",
     "Expr",
     "TensorType",
     "ceil_div",
     "dim_bounds",
     "dim_max",
     "dim_min",
+    "dim_period",
     "dim_product",
     "evaluate",
     "format_dim",
@@ -36,6 +41,7 @@ __all__ = [
     "provably_at_least",
     "provably_differ",
     "provably_equal",
+    "substitute",
     "symbol",
     "symbols_of",
 ]

@@ -11,8 +11,9 @@ maxima or minima. Equal forms compare equal with `==` and hash alike. These are 
 - floors of floors: `((H + 1)//2 + 1)//2 == (H + 3)//4`, so that a stack of strided
   convolutions is one floor;
 - what a divisor divides: `(2*H + 3)//2 == H + 1`, `(2*H + 3)//4 == (H + 1)//2`;
+- a floor of a maximum or minimum: `max(H, 7)//2 == max(H//2, 3)`;
 - sums of floors of one stem over residues (Hermite): `H//2 + (H + 1)//2 == H`,
-  `H - H//2 == (H + 1)//2`, also times a symbol;
+  `H - H//2 == (H + 1)//2`, also times a symbol, for divisors up to 32;
 - nested and shifted maxima or minima, and those that bounds of the arguments decide:
   `max(1, H) == H`, `min(H + 3, 8) == min(H, 5) + 3`.
 
@@ -21,6 +22,10 @@ Hermite's identity, floors over different divisors (`H//4 + (H + 2)//4` and `H//
 stems (`(2*H)//3` and `H - (H + 2)//3`), a numerator holding several floors, and what holds
 between a maximum and a minimum. `provably_equal` decides all of these but the last while
 the divisors are constant and the residue classes few (`proofs.MAX_CLASSES`).
+
+Arithmetic raises `DimTooComplexError`, a ValueError, once an expression has hundreds of terms
+or levels by the dozen: no network needs that, and hostile input would take forever. Proofs
+of what is that complex fail instead.
 
 Normal forms rely on sizes being positive; there is no symbol for a size that may be zero.
 """
@@ -44,7 +49,7 @@ from archc.types.symbolic.expr import (
 )
 from archc.types.symbolic.intervals import poly_bounds
 from archc.types.symbolic.polynomial import DimTooComplexError
-from archc.types.symbolic.proofs import box_of, proves
+from archc.types.symbolic.proofs import Bounds, Claim, box_of, proves
 
 __all__ = [
     "Dim",
@@ -127,9 +132,7 @@ def dim_product(dims: Iterable[Dim]) -> Dim:
     return result
 
 
-def dim_bounds(
-    dim: Dim, bounds: Mapping[str, tuple[int, int | None]] | None = None
-) -> tuple[int | None, int | None]:
+def dim_bounds(dim: Dim, bounds: Bounds | None = None) -> tuple[int | None, int | None]:
     """An interval that holds every value of the dim, None where it is not known to end.
 
     Args:
@@ -145,34 +148,26 @@ def dim_bounds(
     return poly_bounds(dim, box_of(bounds, symbol_names(dim)))
 
 
-def provably_equal(
-    a: Dim, b: Dim, bounds: Mapping[str, tuple[int, int | None]] | None = None
-) -> bool:
+def provably_equal(a: Dim, b: Dim, bounds: Bounds | None = None) -> bool:
     """Whether `a == b` is proved for every size (within `bounds`, as in `dim_bounds`)."""
-    if a == b:
-        return True
-    difference = a - b
-    return isinstance(difference, Expr) and proves("zero", difference, bounds)
+    return a == b or _proved("zero", a, b, bounds)
 
 
-def provably_differ(
-    a: Dim, b: Dim, bounds: Mapping[str, tuple[int, int | None]] | None = None
-) -> bool:
+def provably_differ(a: Dim, b: Dim, bounds: Bounds | None = None) -> bool:
     """Whether `a != b` is proved for every size (within `bounds`, as in `dim_bounds`)."""
-    difference = a - b
-    if isinstance(difference, int):
-        return difference != 0
-    return proves("nonzero", difference, bounds)
+    return _proved("nonzero", a, b, bounds)
 
 
-def provably_at_least(
-    a: Dim, b: Dim, bounds: Mapping[str, tuple[int, int | None]] | None = None
-) -> bool:
+def provably_at_least(a: Dim, b: Dim, bounds: Bounds | None = None) -> bool:
     """Whether `a >= b` is proved for every size (within `bounds`, as in `dim_bounds`)."""
-    difference = a - b
-    if isinstance(difference, int):
-        return difference >= 0
-    return proves("nonnegative", difference, bounds)
+    return _proved("nonnegative", a, b, bounds)
+
+
+def _proved(claim: Claim, a: Dim, b: Dim, bounds: Bounds | None) -> bool:
+    try:
+        return proves(claim, a - b, bounds)
+    except DimTooComplexError:
+        return False
 
 
 def dim_period(dim: Dim, name: str) -> int | None:
@@ -181,6 +176,7 @@ def dim_period(dim: Dim, name: str) -> int | None:
     Put `P*t + r` for the size and every floor becomes a polynomial in `t`, so that a condition
     on the dim (`2*((H + 1)//2) == H`: period 2) is settled by looking at the residues 0 .. P - 1.
     It may be a multiple of the least such period; 1 where the size does not occur under a floor.
-    None where the size occurs in a division by an expression.
+    None where the size occurs in a division by an expression, or in a maximum or minimum that
+    a floor could not be moved into.
     """
     return 1 if isinstance(dim, int) else period(dim, name)

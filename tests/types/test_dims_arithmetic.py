@@ -23,6 +23,9 @@ from archc.types.dims import (
     evaluate,
     format_dim,
     is_static,
+    provably_at_least,
+    provably_differ,
+    provably_equal,
     substitute,
     symbol,
     symbols_of,
@@ -301,6 +304,14 @@ def test_expressions_that_explode_are_refused() -> None:
     with pytest.raises(DimTooComplexError):
         for index in range(2000):
             size = dim_max(size, symbol(f"a{index}"))
+
+
+def test_what_is_too_complex_is_unproved() -> None:
+    one = sum(symbol(f"a{i}") for i in range(200))
+    other = sum(symbol(f"b{i}") // 2 for i in range(200))
+    for prove in (provably_equal, provably_differ, provably_at_least):
+        assert not prove(one, other)
+    assert -1 * (-other) == other
 
 
 def test_work_stays_in_proportion_to_the_number_of_layers() -> None:

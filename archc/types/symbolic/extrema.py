@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import gcd
 
 from archc.types.symbolic.intervals import lower_bound
@@ -18,6 +19,7 @@ from archc.types.symbolic.polynomial import (
 from archc.types.symbolic.residues import fold_residues
 
 MAX_ARGS = 32
+_ROUNDS = 4  # of taking out what is shared, which may bring up more; two settle all that is known
 
 
 def extremum(args: Sequence[Terms], is_max: bool) -> Terms:
@@ -27,7 +29,12 @@ def extremum(args: Sequence[Terms], is_max: bool) -> Terms:
     dropped, and what all arguments share is taken out, integer factors and sums alike:
     `max(2*H + 3, 9)` is `2*max(H, 3) + 3`, and `max(-H, -3)` is `-min(H, 3)`.
     """
-    flat = {Poly(arg) for one in args for arg in _flatten(one, is_max)}
+    return _extremum(frozenset(Poly(arg) for arg in args), is_max, _ROUNDS)
+
+
+@lru_cache(maxsize=4096)
+def _extremum(args: frozenset[Poly], is_max: bool, rounds: int) -> Terms:
+    flat = {Poly(arg) for one in args for arg in _flatten(one.terms, is_max)}
     if len(flat) > MAX_ARGS:
         raise DimTooComplexError(f"a maximum or minimum of over {MAX_ARGS} sizes")
     kept = _undominated(sorted(flat, key=lambda arg: arg.key), is_max)
@@ -39,9 +46,12 @@ def extremum(args: Sequence[Terms], is_max: bool) -> Terms:
     shared = _shared_sum(kept)
     rests = [add_terms(arg.terms, shared, -1) for arg in kept]
     factor = gcd(*(coefficient for rest in rests for coefficient in rest.values()))
-    reduced = {Poly({m: k // factor for m, k in rest.items()}) for rest in rests}
-    atom = Extremum(is_max, tuple(sorted(reduced, key=lambda arg: arg.key)))
-    return fold_residues(add_terms(shared, atom_terms(atom), factor))
+    reduced = [Poly(fold_residues({m: k // factor for m, k in r.items()})) for r in rests]
+    if rounds and reduced != kept:
+        value = _extremum(frozenset(reduced), is_max, rounds - 1)
+    else:
+        value = atom_terms(Extremum(is_max, tuple(sorted(reduced, key=lambda arg: arg.key))))
+    return fold_residues(add_terms(shared, value, factor))
 
 
 def unfold_extremum(terms: Terms) -> tuple[bool, list[Terms]] | None:
@@ -82,7 +92,17 @@ def _dominates(one: Poly, other: Poly, is_max: bool) -> bool:
 
 
 def _shared_sum(args: Sequence[Poly]) -> Terms:
-    """Of each monomial, the least coefficient it has in any argument."""
-    monomials = {monomial for arg in args for monomial in arg.terms}
-    least = {m: min(arg.terms.get(m, 0) for arg in args) for m in monomials}
-    return {m: k for m, k in least.items() if k}
+    """Of each monomial, the least coefficient it has in any argument.
+
+    A maximum or minimum gives up only what leaves its sign everywhere: with the other sign it
+    would be of the other kind, and flatten.
+    """
+    shared: Terms = {}
+    for monomial in {monomial for arg in args for monomial in arg.terms}:
+        coefficients = [arg.terms.get(monomial, 0) for arg in args]
+        least = min(coefficients)
+        if least < 0 and any(isinstance(atom, Extremum) for atom in monomial):
+            least = min(max(coefficients), 0)
+        if least:
+            shared[monomial] = least
+    return shared

@@ -51,7 +51,7 @@ def floor_divide(numer: Terms, divisor: Terms) -> Terms:
     return numer if constant == 1 else _by_constant(Poly(numer), constant)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _by_constant(poly: Poly, divisor: int) -> Terms:
     numer = poly.terms
     if all(k < 0 for m, k in numer.items() if m):  # -(-n // d) is (n + d - 1) // d

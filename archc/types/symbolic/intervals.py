@@ -8,8 +8,9 @@ common with the rest cancels: `H - 2*(H//2)` is `e`, between 0 and 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
-from math import lcm, prod
+from math import gcd, lcm, prod
 from typing import TypeAlias
 
 from archc.types.symbolic.polynomial import (
@@ -22,6 +23,7 @@ from archc.types.symbolic.polynomial import (
     Quotient,
     Symbol,
     Terms,
+    accumulate,
     add_terms,
     atom_terms,
     multiply_terms,
@@ -40,19 +42,36 @@ def lower_bound(terms: Terms) -> int | None:
     return poly_bounds(Poly(terms))[0]
 
 
-@lru_cache(maxsize=16384)
 def poly_bounds(poly: Poly, box: Box = ()) -> Interval:
-    """An interval that holds every value of `poly` in `box`; each end may be loose."""
+    """An interval that holds every value of `poly` in `box`; each end may be loose.
 
+    The constant and the common factor are set aside: bounds of the rest are rounded to integers.
+    """
+    constant = poly.terms.get((), 0)
+    factor = gcd(*(coefficient for monomial, coefficient in poly.terms.items() if monomial))
+    if constant == 0 and factor <= 1:
+        return _primitive_bounds(poly, box)
+    rest = Poly({m: k // factor for m, k in poly.terms.items() if m})
+    low, high = _primitive_bounds(rest, box)
+    return (
+        None if low is None else factor * low + constant,
+        None if high is None else factor * high + constant,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _primitive_bounds(poly: Poly, box: Box) -> Interval:
     def ranges(atom: Atom) -> Interval:
         return _atom_bounds(atom, box)
 
-    bounds = _enclose(poly.terms, ranges)
+    bounds = _UNKNOWN
     atoms = {atom for monomial in poly.terms for atom in monomial}
-    if any(type(atom) is Floor for atom in atoms):
-        bounds = _intersect(bounds, _linear_bounds(poly, ranges))
-    if any(type(atom) is Extremum for atom in atoms):
-        bounds = _intersect(bounds, _split_bounds(poly, box))
+    with suppress(DimTooComplexError):  # what is known by then holds
+        bounds = _enclose(poly.terms, ranges)
+        if any(isinstance(atom, Floor) for atom in atoms):
+            bounds = _intersect(bounds, _linear_bounds(poly, ranges))
+        if any(isinstance(atom, Extremum) for atom in atoms):
+            bounds = _intersect(bounds, _split_bounds(poly, box))
     return bounds
 
 
@@ -155,17 +174,14 @@ def _replace_atoms(terms: Terms, values: dict[Atom, Terms]) -> Terms | None:
         product: Terms = {(): coefficient}
         for factor in factors:
             product = multiply_terms(product, factor)
-        result = add_terms(result, product)
+        accumulate(result, product)
     return result
 
 
 def _linear_bounds(poly: Poly, ranges: Callable[[Atom], Interval]) -> Interval:
     """Bounds with every `n // d` written as `(n - e) / d`."""
     remainders: dict[Floor, Symbol] = {}
-    try:
-        scaled = _linearise(poly, remainders)
-    except DimTooComplexError:
-        return _UNKNOWN
+    scaled = _linearise(poly, remainders)
     if scaled is None:
         return _UNKNOWN
     scale, terms = scaled

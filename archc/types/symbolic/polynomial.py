@@ -10,9 +10,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, NoReturn, TypeAlias
 
-MAX_TERMS = 1024
-MAX_DEGREE = 256
-MAX_ATOM_SIZE = 1024
+MAX_TERMS = 256
+MAX_PRODUCT = 4096
+MAX_DEGREE = 64
+MAX_ATOM_SIZE = 512
 MAX_DEPTH = 64
 
 _set = object.__setattr__
@@ -224,13 +225,18 @@ def atom_terms(atom: Atom) -> Terms:
 def add_terms(left: Terms, right: Terms, factor: int = 1) -> Terms:
     """`left + factor * right`."""
     result = dict(left)
-    for monomial, coefficient in right.items():
-        total = result.get(monomial, 0) + factor * coefficient
-        if total:
-            result[monomial] = total
-        else:
-            result.pop(monomial, None)
+    accumulate(result, right, factor)
     return _within_limits(result)
+
+
+def accumulate(total: Terms, terms: Terms, factor: int = 1) -> None:
+    """Add `factor * terms` to a total that nothing else holds yet."""
+    for monomial, coefficient in terms.items():
+        value = total.get(monomial, 0) + factor * coefficient
+        if value:
+            total[monomial] = value
+        else:
+            total.pop(monomial, None)
 
 
 def scale_terms(terms: Terms, factor: int) -> Terms:
@@ -252,7 +258,7 @@ def multiply_monomials(left: Monomial, right: Monomial) -> Monomial:
 
 def multiply_terms(left: Terms, right: Terms) -> Terms:
     """`left * right`, expanded."""
-    if len(left) * len(right) > MAX_TERMS * MAX_TERMS // 16:
+    if len(left) * len(right) > MAX_PRODUCT:
         raise DimTooComplexError(f"a product of {len(left)} by {len(right)} terms is too long")
     result: Terms = {}
     for m, k in left.items():

@@ -14,7 +14,7 @@ from itertools import product
 from math import gcd, prod
 from typing import Literal, NamedTuple, TypeAlias
 
-from archc.types.symbolic.expr import Expr, period, replace_symbols, symbol_names, value_of
+from archc.types.symbolic.expr import Dim, period, replace_symbols, symbol_names, value_of
 from archc.types.symbolic.intervals import Box, poly_bounds
 from archc.types.symbolic.polynomial import (
     DimTooComplexError,
@@ -50,12 +50,14 @@ def box_of(bounds: Bounds | None, names: frozenset[str]) -> Box:
     return tuple(box)
 
 
-def proves(claim: Claim, expr: Expr, bounds: Bounds | None = None) -> bool:
+def proves(claim: Claim, dim: Dim, bounds: Bounds | None = None) -> bool:
     """Whether the claim is proved for every size within bounds; False says nothing."""
-    return _proves(claim, expr, box_of(bounds, symbol_names(expr) if bounds else frozenset()))
+    if isinstance(dim, int):
+        return _is_true(claim, dim)
+    return _proves(claim, dim, box_of(bounds, symbol_names(dim) if bounds else frozenset()))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _proves(claim: Claim, poly: Poly, box: Box) -> bool:
     if _holds(claim, poly.terms, box):
         return True

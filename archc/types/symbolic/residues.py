@@ -8,9 +8,11 @@ this identity, the one with the fewest floors, then terms, then minus signs is k
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from archc.types.symbolic.polynomial import (
+    DimTooComplexError,
     Floor,
     Monomial,
     Poly,
@@ -35,6 +37,7 @@ class _Family(NamedTuple):
 
 
 _Coefficients: TypeAlias = dict[int, int]  # by residue
+_MAX_DIVISOR = 32  # sums over the residues of larger ones would be long, and are never met
 
 
 def fold_residues(terms: Terms) -> Terms:
@@ -46,14 +49,24 @@ def fold_residues(terms: Terms) -> Terms:
     families = _families(terms)
     if not families or _is_settled(terms, families):
         return terms
-    return _visit(_visit(terms, _centre), _choose)
+    return _folded(Poly(terms))
+
+
+@lru_cache(maxsize=4096)
+def _folded(poly: Poly) -> Terms:
+    try:
+        return _visit(_visit(poly.terms, _centre), _choose)
+    except DimTooComplexError:  # on the way only: as it stands it is within the limits
+        return poly.terms
 
 
 def _families(terms: Terms) -> dict[_Family, _Coefficients]:
     families: dict[_Family, _Coefficients] = {}
     for monomial, coefficient in terms.items():
         floors = [atom for atom in monomial if isinstance(atom, Floor | Quotient)]
-        if len(floors) == 1 and isinstance(floor := floors[0], Floor):
+        if len(floors) != 1 or not isinstance(floor := floors[0], Floor):
+            continue
+        if floor.divisor <= _MAX_DIVISOR:
             cofactor = tuple(atom for atom in monomial if atom is not floor)
             family = _Family(cofactor, floor.stem, floor.divisor)
             families.setdefault(family, {})[floor.residue] = coefficient
