@@ -13,16 +13,20 @@ from archc.cli.sizes import checked_at
 from archc.compile import Checked, check_file
 from archc.diagnostics.codes import CODES
 from archc.graph import Graph
+from archc.ops.table import OPS
+from archc.reference import op_page
 from archc.targets.report import layer_text
 
 
 def _complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    codes: list[Any] = sorted(code for code in CODES if code.startswith(incomplete))
-    return codes + SPEC.shell_complete(ctx, param, incomplete)
+    words: list[Any] = sorted(word for word in (*CODES, *OPS) if word.startswith(incomplete))
+    return words + SPEC.shell_complete(ctx, param, incomplete)
 
 
 @click.command("explain")
-@click.argument("topic", metavar="[CODE | SPEC]", required=False, shell_complete=_complete_topic)
+@click.argument(
+    "topic", metavar="[CODE | OP | SPEC]", required=False, shell_complete=_complete_topic
+)
 @click.argument("path", metavar="[LAYER]", required=False)
 @spec_options
 @click.option(
@@ -39,35 +43,44 @@ def command(
     overrides: dict[str, str],
     sizes: dict[str, int],
 ) -> None:
-    """Explain a diagnostic CODE, or a LAYER of a SPEC.
+    """Explain a diagnostic CODE, an OP, or a LAYER of a SPEC.
 
-    A code comes with an example that shows it; without one, all codes are listed. A layer (or a
+    A code comes with an example that shows it, an op with its attributes; without an argument, all
+    of both are listed. A layer (or a
     section or block, by its path) comes with the arithmetic of its shape, its attributes,
     weights, cost and receptive field, what it reads and what reads it.
     """
     if topic is None:
-        _list_codes()
+        _list_topics()
     elif path is None:
-        _explain_code(topic)
+        _explain_word(topic)
     else:
         checked = checked_at(check_file(topic, variant, overrides), sizes)
         _explain_layer(checked, path)
 
 
-def _list_codes() -> None:
-    width = max(map(len, CODES))
+def _list_topics() -> None:
+    width = max(map(len, (*CODES, *OPS)))
+    click.echo("Ops:")
+    for name in sorted(OPS):
+        summary = (OPS[name].__doc__ or "").split("\n")[0]
+        click.echo(f"  {name:{width}}  {summary}")
+    click.echo("\nDiagnostic codes:")
     for name in sorted(CODES):
-        click.echo(f"{name:{width}}  {CODES[name].title}")
+        click.echo(f"  {name:{width}}  {CODES[name].title}")
 
 
-def _explain_code(name: str) -> None:
-    if name not in CODES:
-        close = difflib.get_close_matches(name, CODES, 1)
+def _explain_word(name: str) -> None:
+    if name in CODES:
+        click.echo(CODES[name].as_markdown().rstrip("\n"))
+    elif name in OPS:
+        click.echo(op_page(name), nl=False)
+    else:
+        close = difflib.get_close_matches(name, (*CODES, *OPS), 1)
         hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
         if name.endswith((".yaml", ".yml")):
             hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"
-        raise click.UsageError(f"there is no code {name!r}; {hint}")
-    click.echo(CODES[name].as_markdown().rstrip("\n"))
+        raise click.UsageError(f"there is no code or op {name!r}; {hint}")
 
 
 def _explain_layer(checked: Checked, path: str) -> None:
