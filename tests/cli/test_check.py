@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from archc.diagnostics.codes import CODES
+from archc.ops.table import OPS
+from archc.reference import op_page
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -173,8 +175,12 @@ def test_expanding_a_broken_spec_prints_nothing_to_standard_output(cli, broken) 
 
 
 def test_codes_are_explained(cli) -> None:
-    listing = cli("explain").stdout.splitlines()
-    assert [line.split()[0] for line in listing] == sorted(CODES)
+    ops, codes = cli("explain").stdout.split("\n\n")
+    for text, title, words in ((ops, "Ops:", OPS), (codes, "Diagnostic codes:", CODES)):
+        first, *lines = text.splitlines()
+        assert first == title
+        assert [line.split()[0] for line in lines] == sorted(words)
+    assert cli("explain", "conv").stdout == op_page("conv")
     text = cli("explain", "shape-mismatch").stdout
     assert text.startswith("# shape-mismatch\n")
     assert CODES["shape-mismatch"].bad in text
