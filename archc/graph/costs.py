@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from archc.graph.graph import Graph, Node, Value
 from archc.types import Dim, TensorType
@@ -51,6 +52,7 @@ class Totals:
     activation_bytes: Dim
 
 
+@lru_cache(maxsize=4096)
 def byte_size(type_: TensorType) -> Dim:
     """Bytes of a tensor's elements."""
     return type_.numel * type_.dtype.itemsize
@@ -58,10 +60,7 @@ def byte_size(type_: TensorType) -> Dim:
 
 def values_bytes(values: Iterable[Value]) -> Dim:
     """Bytes of several values together."""
-    total: Dim = 0
-    for value in values:
-        total = total + byte_size(value.type)
-    return total
+    return dim_sum(byte_size(value.type) for value in values)
 
 
 def node_costs(graph: Graph) -> tuple[NodeCost, ...]:
@@ -86,23 +85,18 @@ def _node_cost(node: Node, seen: set[str]) -> NodeCost:
 
 def total_macs(graph: Graph) -> Dim:
     """Multiply-accumulates of inference, as torchvision counts them: side layers left out."""
-    total: Dim = 0
-    for node in graph.nodes:
-        if node.side is None:
-            types = [value.type for value in node.inputs], [value.type for value in node.outputs]
-            total = total + node.op.cost(*types).macs
-    return total
+    return total_cost(graph).macs
 
 
-def total_cost(graph: Graph) -> Totals:
-    """The sums over all nodes."""
-    costs = node_costs(graph)
-    flops: Dim = 0
-    activations: Dim = 0
-    for node, cost in zip(graph.nodes, costs, strict=True):
-        if node.side is None:
-            flops = flops + cost.flops
-            activations = activations + cost.activation_bytes
+def total_cost(graph: Graph, costs: Sequence[NodeCost] | None = None) -> Totals:
+    """The sums over all nodes.
+
+    Args:
+        graph: the network.
+        costs: what `node_costs` says of it, if that is known already.
+    """
+    costs = node_costs(graph) if costs is None else costs
+    ran = [c for node, c in zip(graph.nodes, costs, strict=True) if node.side is None]
     return Totals(
         layers=len(graph.nodes),
         parameters=sum(cost.parameters for cost in costs),
@@ -110,7 +104,15 @@ def total_cost(graph: Graph) -> Totals:
         parameter_bytes=sum(
             ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights()
         ),
-        macs=total_macs(graph),
-        flops=flops,
-        activation_bytes=activations,
+        macs=dim_sum(cost.macs for cost in ran),
+        flops=dim_sum(cost.flops for cost in ran),
+        activation_bytes=dim_sum(cost.activation_bytes for cost in ran),
     )
+
+
+def dim_sum(dims: Iterable[Dim]) -> Dim:
+    """The sum of dims; 0 of none."""
+    total: Dim = 0
+    for dim in dims:
+        total = total + dim
+    return total

@@ -10,12 +10,12 @@ are not counted. Layers on the side do not run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from archc.graph.costs import byte_size, values_bytes
 from archc.graph.graph import Graph, Node, Value
-from archc.types import Dim, dim_max, provably_at_least
+from archc.types import Dim, dim_max, evaluate, provably_at_least, symbols_of
 
 MAX_CANDIDATES = 12
 """Sizes, none provably the largest, of which a maximum is still formed."""
@@ -83,11 +83,28 @@ def _last_reads(graph: Graph, nodes: list[Node]) -> dict[str, int]:
 
 def _largest(candidates: Iterable[Dim]) -> list[Dim]:
     """Candidates of which none is provably at most another."""
-    static = [dim for dim in candidates if isinstance(dim, int)]
-    kept: list[Dim] = [max(static)] if static else []
-    for dim in candidates:
-        if isinstance(dim, int) or any(provably_at_least(other, dim) for other in kept):
+    measured = {dim: _measures(dim) for dim in candidates}
+    kept: list[Dim] = []
+    # From the largest image down: what dominates is mostly met before what it dominates.
+    for dim in sorted(measured, key=lambda dim: measured[dim][-1], reverse=True):
+        if any(_covers(other, dim, measured) for other in kept):
             continue
-        kept = [other for other in kept if not provably_at_least(dim, other)]
+        kept = [other for other in kept if not _covers(dim, other, measured)]
         kept.append(dim)
     return kept
+
+
+def _measures(dim: Dim) -> tuple[int, ...]:
+    """Values at some sizes, which refute most comparisons before a proof is tried."""
+    names = sorted(symbols_of(dim))
+    uneven = {name: 3 + 40 * place for place, name in enumerate(names)}
+    return (
+        *(evaluate(dim, dict.fromkeys(names, size)) for size in (1, 2, 7, 33)),
+        evaluate(dim, uneven),
+        evaluate(dim, dict.fromkeys(names, 512)),
+    )
+
+
+def _covers(a: Dim, b: Dim, measured: Mapping[Dim, tuple[int, ...]]) -> bool:
+    pairs = zip(measured[a], measured[b], strict=True)
+    return all(ours >= theirs for ours, theirs in pairs) and provably_at_least(a, b)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archc.graph import Graph
+from archc.graph.costs import dim_sum
 from archc.targets.report.rows import Row
 from archc.types import Dim
 
@@ -38,12 +39,12 @@ class Level:
     @property
     def macs(self) -> Dim:
         """Multiply-accumulates of its layers."""
-        return _sum([row.cost.macs for row in self.rows])
+        return dim_sum(row.cost.macs for row in self.rows)
 
     @property
     def activation_bytes(self) -> Dim:
         """Size of its layers' results."""
-        return _sum([row.cost.activation_bytes for row in self.rows])
+        return dim_sum(row.cost.activation_bytes for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,3 @@ def _same(units: Sequence[_Unit], at: int, part: Sequence[int]) -> bool:
     return at + len(part) <= len(units) and all(
         units[at + i].key == key for i, key in enumerate(part)
     )
-
-
-def _sum(dims: Sequence[Dim]) -> Dim:
-    total: Dim = 0
-    for dim in dims:
-        total = total + dim
-    return total

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from archc.diagnostics.terminal import escape_terminal
 from archc.graph import Graph, Node, Value, WeightRef
+from archc.graph.costs import dim_sum
 from archc.graph.receptive import Field
 from archc.ops.initial import Constant, Init, Normal, Uniform
 from archc.targets.report.cells import bytes_text
@@ -178,9 +179,7 @@ def _level(report: Report, path: str) -> Iterator[str]:
         yield from _section("reads", (f"{v.name} {v.type}" for v in entering.values()))
         yield from _section("makes", (f"{v.name} {v.type}" for v in leaving))
         parameters = sum(row.cost.parameters for row in rows)
-        macs: Dim = 0
-        for row in rows:
-            macs = macs + row.cost.macs
+        macs = dim_sum(row.cost.macs for row in rows)
         yield from _section("cost", [f"{parameters:,} parameters", f"{_exact(macs)} MACs"])
         yield from _section("receptive field", map(field_sentence, rows[-1].fields))
 

@@ -77,11 +77,12 @@ def build_report(graph: Graph, *, complete: bool = True) -> Report:
         complete: whether it is the whole.
     """
     fields = receptive_fields(graph)
+    costs = node_costs(graph)
     rows = tuple(
         Row(node, explanation(node), cost, fields[node.output.name])
-        for node, cost in zip(graph.nodes, node_costs(graph), strict=True)
+        for node, cost in zip(graph.nodes, costs, strict=True)
     )
-    return Report(graph, rows, total_cost(graph), peak_memory(graph), complete)
+    return Report(graph, rows, total_cost(graph, costs), peak_memory(graph), complete)
 
 
 def explanation(node: Node) -> tuple[str, ...]:
