@@ -45,6 +45,7 @@ def bind_inputs(
 ) -> Inputs | None:
     """Bind every input; symbols become names of the file. None after errors."""
     binder = _Binder(evaluator, sink)
+    binder.introduce(declared)
     values = [binder.value(item) for item in declared]
     sizes = binder.promises(declared)
     bound = tuple(value for value in values if value is not None)
@@ -63,6 +64,13 @@ class _Binder:
         self.evaluator = evaluator
         self.env = evaluator.scope.env
         self.sink = sink
+
+    def introduce(self, declared: Sequence[Input]) -> None:
+        """Make a symbol of each name that stands alone, so that others can use it before."""
+        for item in declared:
+            for node in item.shape.items if isinstance(item.shape, SequenceNode) else ():
+                if isinstance(node, Scalar) and _SYMBOL.fullmatch(node.text):
+                    self._evaluated(node)
 
     def value(self, declared: Input) -> Value | None:
         if not isinstance(declared.shape, SequenceNode):

@@ -270,11 +270,13 @@ class _Program:
             outputs=outputs,
             scopes=self.builder.scopes,
             sizes={name: known for name, known in sizes.items() if not known.is_everything},
+            promised={name: fed for name, fed in bound.sizes.items() if not fed.is_everything},
         )
 
     def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph:
         found = derive_preconditions(self.builder.nodes, bound.sizes)
-        graph = self._graph(bound, outputs, found.sizes)
+        # A layer that works at every promised size demands nothing more.
+        graph = self._graph(bound, outputs, {**bound.sizes, **found.sizes})
         if not self.choice.overrides:
             evaluator = self._evaluator(self.main)
             check_expectations(self.spec, graph, self.builder.flows, evaluator, self.sink)

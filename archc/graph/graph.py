@@ -113,8 +113,9 @@ class Graph:
         nodes: in dataflow order (every input of a node is made before it).
         outputs: output name -> value, in order.
         scopes: path -> scope, for every level of the tree above the nodes, root included.
-        sizes: symbol -> the sizes for which every layer works; symbols of which nothing is
-            demanded are left out.
+        sizes: symbol -> the promised sizes for which every layer works; symbols of which nothing
+            is promised or demanded are left out.
+        promised: symbol -> the sizes that the spec promises to feed.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Graph:
     outputs: Mapping[str, Value]
     scopes: Mapping[str, Scope]
     sizes: Mapping[str, SizeSet] = field(default_factory=dict)
+    promised: Mapping[str, SizeSet] = field(default_factory=dict)
 
     def weights(self) -> Iterator[WeightRef]:
         """Every weight in node order (the order of the `state_dict` unless a target says else).

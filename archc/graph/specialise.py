@@ -47,6 +47,7 @@ def specialised(graph: Graph, sizes: Mapping[str, int]) -> tuple[Graph, tuple[Di
             name: known[value.name] for name, value in graph.outputs.items() if value.name in known
         },
         sizes={name: fitting for name, fitting in graph.sizes.items() if name not in sizes},
+        promised={name: fed for name, fed in graph.promised.items() if name not in sizes},
     )
     return result, tuple(problems)
 

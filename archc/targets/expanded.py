@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from archc.graph import Graph, Node
-from archc.types import Expr, TensorType, format_dim
+from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
+from archc.spec.tree import resolve_plain
+from archc.types import DType, Expr, TensorType, format_dim
+from archc.types.sizes import SizeSet
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -28,8 +31,15 @@ def _lines(graph: Graph) -> Iterator[str]:
     if graph.doc:
         yield f"doc: {json.dumps(graph.doc, ensure_ascii=False)}"
     yield "inputs:"
+    told: set[str] = set()
     for value in graph.inputs:
-        yield f"  {value.name}: {_input(value.type)}"
+        symbols = [
+            name
+            for name in map(format_dim, value.type.shape)
+            if name in graph.promised and name not in told
+        ]
+        told.update(symbols)
+        yield f"  {value.name}: {_input(value.type, {n: graph.promised[n] for n in symbols})}"
     yield "layers:"
     current = graph.inputs[0].name
     for node in graph.nodes:
@@ -41,11 +51,27 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield f"  {_key(name)}: {_text(_reference(value.name))}"
 
 
-def _input(type_: TensorType) -> str:
+def _input(type_: TensorType, promised: Mapping[str, SizeSet]) -> str:
     shape = "[" + ", ".join(_text(format_dim(dim)) for dim in type_.shape) + "]"
-    if type_.dtype.value == "float32":
-        return shape
-    return f"{{shape: {shape}, dtype: {type_.dtype.value}}}"
+    parts = [f"shape: {shape}"]
+    if type_.dtype is not DType.FLOAT32:
+        parts.append(f"dtype: {type_.dtype.value}")
+    if promised:
+        rules = [f"{name}: {{{_promise(sizes)}}}" for name, sizes in promised.items()]
+        parts.append(f"sizes: {{{', '.join(rules)}}}")
+    return "{" + ", ".join(parts) + "}" if len(parts) > 1 else shape
+
+
+def _promise(sizes: SizeSet) -> str:
+    """The `min`, `max` and `multiple` that make a set of sizes."""
+    first, second = (*sizes.first(2), None, None)[:2]
+    assert first is not None
+    rules = {"min": first}
+    if not sizes.residues:
+        rules["max"] = max(sizes.early)
+    if second is not None and second - first > 1:
+        rules["multiple"] = second - first
+    return ", ".join(f"{rule}: {size}" for rule, size in rules.items())
 
 
 def _reference(name: str) -> str:
@@ -63,11 +89,36 @@ def _layer(node: Node, current: str) -> str:
     if sources != [_reference(current)]:
         listed = ", ".join(_text(source) for source in sources)
         parts.append(f"from: [{listed}]" if len(sources) > 1 else f"from: {listed}")
+    init = dict(_inits(node))
+    if len(node.weights) == 1 and init:
+        parts.append(f"init: {next(iter(init.values()))}")
+    elif init:
+        parts.append("init: {" + ", ".join(f"{key}: {text}" for key, text in init.items()) + "}")
     if node.side is not None:
         parts.append(f"side: {'training' if node.side == 'training' else 'true'}")
     if len(parts) == 1 and not head:
         return node.op_name
     return "{" + ", ".join(parts) + "}"
+
+
+def _inits(node: Node) -> Iterator[tuple[str, str]]:
+    """How weights are drawn that are not drawn as they are by default."""
+    default = {w.name: w.init for w in node.op.weights(*(value.type for value in node.inputs))}
+    for ref in node.weights:
+        if ref.weight.init != default[ref.weight.name]:
+            yield ref.weight.name, _text(_distribution(ref.weight.init))
+
+
+def _distribution(init: Init) -> str:
+    match init:
+        case Uniform(low, high):
+            return f"uniform({low!r}, {high!r})"
+        case Normal(mean, std):
+            return f"normal({mean!r}, {std!r})"
+        case TruncatedNormal(mean, std):
+            return f"trunc_normal({mean!r}, {std!r})"
+        case Constant(value):
+            return repr(value)
 
 
 def _attributes(node: Node) -> Iterator[tuple[str, str]]:
@@ -97,7 +148,13 @@ def _value(value: object) -> str:
 
 def _text(text: str) -> str:
     """A scalar, quoted where YAML or the language would read something else."""
-    return text if _PLAIN.fullmatch(text) or text.isdigit() else json.dumps(text)
+    return (
+        text if _PLAIN.fullmatch(text) or _is_number(text) else json.dumps(text, ensure_ascii=False)
+    )
+
+
+def _is_number(text: str) -> bool:
+    return isinstance(resolve_plain(text), (int, float))
 
 
 def _key(text: str) -> str:
