@@ -106,12 +106,11 @@ def _row_entry(report: Report, row: Row, depth: int) -> _Entry:
 
 def _level_entry(report: Report, level: Level, depth: int) -> _Entry:
     last = level.rows[-1]
-    layers = "1 layer" if len(level.rows) == 1 else f"{len(level.rows):,} layers"
     cells = (
         level.path,
         level.kind,
         format_shape(last.type.shape),
-        layers,
+        "",
         f"{level.parameters:,}" if level.parameters else "",
         *_work(report, level.macs, level.activation_bytes),
         field_text(last.fields),
