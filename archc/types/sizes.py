@@ -12,8 +12,16 @@ from itertools import islice
 from math import lcm
 from typing import Any, Literal
 
-from archc.types.dims import Dim, evaluate, provably_at_least, provably_differ, provably_equal
-from archc.types.symbolic.expr import Expr, substitute, symbol
+from archc.types.dims import (
+    Dim,
+    Expr,
+    evaluate,
+    provably_at_least,
+    provably_differ,
+    provably_equal,
+    substitute,
+    symbol,
+)
 
 Relation = Literal["equal", "at-least", "divisible"]
 

@@ -83,7 +83,9 @@ def _residual(rng: random.Random, depth: int) -> str:
 
 def _concat(rng: random.Random, depth: int) -> str:
     left = f"{{conv: {CHANNELS}, kernel: 3, stride: 2, padding: 1}}"
-    right = rng.choice(["{maxpool: 2}", "{maxpool: 2, ceil: true}", "{avgpool: 3, stride: 2, padding: 1}"])
+    right = rng.choice(
+        ["{maxpool: 2}", "{maxpool: 2, ceil: true}", "{avgpool: 3, stride: 2, padding: 1}"]
+    )
     return f"{{concat: [[{left}], [{right}]], then: [{{conv: {CHANNELS}}}]}}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.overrides import TorchFunctionMode
 
 from archc.compile import check_source
 from archc.diagnostics import Source
@@ -13,20 +12,10 @@ from archc.targets.torch import emit_torch, load_module
 from archc.types import evaluate
 from archc.types.sizes import ALL_SIZES
 from tests.shapes.networks import random_spec
+from tests.shapes.oracle import NoBroadcast
 
 SIZES = range(1, 41)
 OTHERS = (1, 7, 24, 36)
-
-
-class NoBroadcast(TorchFunctionMode):
-    """Refuse to add tensors of different shapes, which torch would broadcast where one is 1."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in (torch.Tensor.add, torch.Tensor.__add__, torch.add):
-            shapes = {tuple(arg.shape) for arg in args if isinstance(arg, torch.Tensor)}
-            if len(shapes) > 1:
-                raise RuntimeError("shapes differ")
-        return func(*args, **(kwargs or {}))
 
 
 def outcome(module: torch.nn.Module, shape: tuple[int, ...]) -> tuple[int, ...] | None:
