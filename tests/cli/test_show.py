@@ -161,3 +161,14 @@ def test_a_layer_before_the_failure_is_explained_all_the_same(cli, tmp_path: Pat
 def test_an_unknown_layer_is_wrong_usage(cli, lenet5: Path) -> None:
     assert "did you mean 'tanh4'?" in cli("explain", lenet5, "tanh9", code=2).stderr
     assert "archc explain SPEC LAYER" in cli("explain", lenet5, code=2).stderr
+
+
+GOLDEN = sorted((Path(__file__).parents[1] / "diagnostics" / "golden").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("spec", GOLDEN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("form", ["text", "md", "json", "csv"])
+def test_whatever_is_wrong_show_says_what_check_says(cli, spec: Path, form: str) -> None:
+    code = 1 if "error[" in spec.with_suffix(".txt").read_text(encoding="utf-8") else 0
+    shown = cli("show", spec, "--format", form, code=code).stderr
+    assert shown.count("error[") == cli("check", spec, code=code).stderr.count("error[")

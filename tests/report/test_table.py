@@ -140,16 +140,22 @@ def test_bare_layers_fold_from_three_on() -> None:
         "[relu]",  # fewer
         "[{maxpool: 2}, tanh]",  # another shape
         "{first: relu, second: tanh}",  # other names
-        "[{leaky_relu: 0.1}, tanh]",
+        "[relu6, tanh]",
     ],
 )
 def test_what_differs_does_not_fold(second: str) -> None:
     assert repeats(f"[[relu, tanh], {second}]") == []
 
 
-def test_attributes_differ() -> None:
-    assert repeats("[[{leaky_relu: 0.1}], [{leaky_relu: 0.2}]]") == []
-    assert repeats("[[{leaky_relu: 0.1}], [{leaky_relu: 0.1}]]") == [(2, "0", "1")]
+def test_what_no_column_shows_may_differ() -> None:
+    assert repeats("[[{dropout: 0.1}, tanh], [{dropout: 0.2}, tanh]]") == [(2, "0", "1")]
+
+
+def test_the_arithmetic_behind_equal_shapes_differs() -> None:
+    wide = "{conv: 4, kernel: 3, padding: 1, groups: 4}"
+    wider = "{conv: 4, kernel: 3, padding: 2, dilation: 2, groups: 4}"
+    assert repeats(f"[[{wide}], [{wider}]]") == []
+    assert repeats(f"[[{wide}], [{wide}]]") == [(2, "0", "1")]
 
 
 def test_sizes_named_in_a_pattern_differ() -> None:

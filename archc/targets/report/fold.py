@@ -125,11 +125,14 @@ def _number(key: object, keys: dict[object, int]) -> int:
 
 
 def _key(row: Row) -> object:
-    """Equal for layers that differ in their names and receptive fields only."""
+    """Equal for rows that say the same, names and receptive fields aside.
+
+    Attributes that no column shows may differ: drop rates that rise from block to block are no
+    reason to show all blocks.
+    """
     node = row.node
     types = (tuple(v.type for v in node.inputs), tuple(v.type for v in node.outputs))
-    # The text of an op holds every attribute, those that a pattern names included.
-    return node.op_name, repr(node.op), types, row.cost, node.side
+    return node.op_name, row.derivation, types, row.cost, node.side
 
 
 def _lines(
