@@ -24,6 +24,7 @@ from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
 from archc.ops.linear import Linear
 from archc.ops.lrn import LRN
 from archc.ops.pad import Pad, PadTo
+from archc.ops.param import AddParam, MulParam, Param, PrependParam
 from archc.ops.parts import Chunk, Select, Slice, Split
 from archc.ops.pool import AvgPool, MaxPool
 from archc.ops.rearrange import Rearrange
@@ -37,6 +38,7 @@ OPS: dict[str, type[Op]] = {
     "adaptive_avgpool": AdaptiveAvgPool,
     "adaptive_maxpool": AdaptiveMaxPool,
     "add": Add,
+    "add_param": AddParam,
     "avgpool": AvgPool,
     "batchnorm": BatchNorm,
     "celu": Celu,
@@ -65,10 +67,13 @@ OPS: dict[str, type[Op]] = {
     "maxpool": MaxPool,
     "mish": Mish,
     "mul": Mul,
+    "mul_param": MulParam,
     "pad": Pad,
     "pad_to": PadTo,
+    "param": Param,
     "permute": Permute,
     "prelu": PRelu,
+    "prepend_param": PrependParam,
     "rearrange": Rearrange,
     "relu": Relu,
     "relu6": Relu6,

@@ -10,6 +10,7 @@ _REGNET_SIZES = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
 
 VARIANTS = {
     "alexnet": ["alexnet"],
+    "convnext": [f"convnext_{size}" for size in ("tiny", "small", "base", "large")],
     "densenet": [f"densenet{n}" for n in (121, 161, 169, 201)],
     "efficientnet": [f"efficientnet_b{n}" for n in range(8)],
     "efficientnet_v2": [f"efficientnet_v2_{size}" for size in "sml"],
@@ -45,6 +46,7 @@ MODELS: list[tuple[str, str | None, str]] = [
 # A small one of each kind for every run; the others run under `-m exhaustive`.
 SLICE = {
     "alexnet",
+    "convnext_tiny",
     "densenet121",
     "efficientnet_b0",
     "googlenet",
