@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.conditions import Refusal, static_size
-from archc.types import DType, TensorType, format_dim, format_shape
+from archc.types import DType, TensorType, format_dim, format_shape, is_static
 
 
 def comes_from_here(x: TensorType, operand: int = 0) -> tuple[tuple[int, str]]:
@@ -64,8 +64,11 @@ def demand_static(op: str, x: TensorType, axis: int, why: str) -> int:
     Raises:
         Refusal: `symbolic-weight`.
     """
+    size = x.shape[axis]
+    if is_static(size):  # before anything is spelt out: every layer comes this way
+        return size
     return static_size(
-        x.shape[axis],
+        size,
         Refusal(
             "symbolic-weight",
             f"axis {axis % x.rank} is {format_dim(x.shape[axis])}, but `{op}` needs a fixed size: "
