@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -98,6 +99,31 @@ def test_outputs_live_to_the_end_and_unread_inputs_do_not() -> None:
     peak = peak_memory(graph_of(text))
     assert peak.bytes == (256 + 100_000) * 4
     assert peak.path is None  # all inputs are there before anything runs
+
+
+def test_an_early_output_is_there_while_later_layers_run() -> None:
+    text = "archc: 1\nname: net\ninputs: {x: [1, 256]}\nlayers: {a: relu, b: tanh, c: sigmoid}\n"
+    assert peak_memory(graph_of(text)).bytes == 2 * 1024
+    kept = peak_memory(graph_of(f"{text}outputs: [a, c]\n"))
+    assert (kept.bytes, kept.path) == (3 * 1024, "c")
+
+
+def test_a_result_that_nothing_reads_is_gone_when_its_layer_has_run() -> None:
+    text = (
+        "archc: 1\nname: net\ninputs: {x: [1, 256]}\nlayers:\n"
+        "  unread: {linear: 1000}\n  read: {linear: 1000, from: x}\n"
+    )
+    peak = peak_memory(graph_of(text))
+    assert (peak.bytes, peak.path) == (1024 + 4000, "unread")
+
+
+def test_a_tied_weight_counts_once() -> None:
+    graph = graph_of(net("[{linear: 8, bias: false}, {linear: 8, bias: false}]", "{x: [N, 8]}"))
+    first, second = graph.nodes
+    tied = replace(graph, nodes=(first, replace(second, weights=first.weights)))
+    assert [cost.parameters for cost in node_costs(tied)] == [64, 0]
+    assert total_cost(tied).parameters == tied.parameter_count == 64
+    assert total_cost(tied).parameter_bytes == 256
 
 
 def test_several_dtypes_count_their_own_bytes() -> None:

@@ -121,7 +121,9 @@ def repeats(layers: str, inputs: str = "{x: [N, 4, 16, 16]}") -> list[tuple[int,
 
 
 def test_equal_blocks_fold() -> None:
-    assert repeats("[[relu, tanh], [relu, tanh], [relu, tanh]]") == [(3, "0", "2")]
+    pair = "[relu, tanh]"
+    assert repeats(f"[{pair}, {pair}, {pair}]") == [(3, "0", "2")]
+    assert repeats(f"[{pair}, {pair}, {pair}, {pair}]") == [(4, "0", "3")]  # not twice two
 
 
 def test_blocks_that_take_turns_fold() -> None:
