@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from archc.runtime import open_session
 from tests.docs.transcript import check_page
@@ -52,14 +55,14 @@ def _blocks(page: str, kind: str) -> list[str]:
 def _holds_what_it_says(folder: Path, monkeypatch) -> None:
     """What the page prints is looked at once more, by code that is not the page's."""
     monkeypatch.syspath_prepend(str(folder))
-    from digits import load  # of the page
-    from lenet5 import Lenet5  # built by it
-    from safetensors.torch import load_file
+    digits, lenet5 = importlib.import_module("digits"), importlib.import_module("lenet5")
+    for name in ("digits", "lenet5"):
+        del sys.modules[name]  # of this folder only
 
-    images, labels = load()
+    images, labels = digits.load()
     assert images.shape == (1797, 1, 32, 32)
     images, labels = images[1437:], labels[1437:]
-    model = Lenet5().eval()
+    model = lenet5.Lenet5().eval()
     model.load_state_dict(load_file(folder / "trained.safetensors"))
     with torch.no_grad():
         expected = model(images)
