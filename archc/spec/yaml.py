@@ -6,10 +6,7 @@ let duplicate keys pass and forget where things stood.
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 from yaml.error import YAMLError
@@ -51,7 +48,6 @@ _FORBIDDEN = re.compile(
     "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*(%[^\r\n]*)")
-_LARGE_TEXT = 100_000  # Characters; below, a collection during parsing costs nothing.
 
 
 class _EventParser(Protocol):
@@ -104,30 +100,14 @@ def parse_yaml(source: Source, sink: Diagnostics, *, pure: bool = False) -> Node
         return None
     text = source.text[base:]
     composer = _Composer(source, base, sink)
-    with _paused_collection(len(text) > _LARGE_TEXT):
-        try:
-            parser: _EventParser = (
-                _PurePythonParser(text) if pure or CParser is None else CParser(text)
-            )
-            return composer.compose(parser)
-        except YAMLError as error:
-            sink.add(explain_syntax(source, base, error, composer.open_bracket))
-        except _AbandonedError:
-            pass
-    return None
-
-
-@contextmanager
-def _paused_collection(pause: bool) -> Iterator[None]:
-    """Keep the cycle collector from walking the growing tree over and over: half the time."""
-    if not pause or not gc.isenabled():
-        yield
-        return
-    gc.disable()
     try:
-        yield
-    finally:
-        gc.enable()
+        parser: _EventParser = _PurePythonParser(text) if pure or CParser is None else CParser(text)
+        return composer.compose(parser)
+    except YAMLError as error:
+        sink.add(explain_syntax(source, base, error, composer.open_bracket))
+    except _AbandonedError:
+        pass
+    return None
 
 
 class _AbandonedError(Exception):
