@@ -17,7 +17,7 @@ from archc.ops.conditions import Refusal
 from archc.spec.syntax import Chain
 from archc.spec.words import written_names
 
-MAX_LAYERS = 100_000
+MAX_LAYERS = 250_000
 """Layers and turns of loops that a spec may expand to."""
 
 
@@ -59,6 +59,7 @@ class Builder:
     _reserved: set[str] = field(default_factory=set)
     _written: dict[int, tuple[Chain, tuple[str, ...]]] = field(default_factory=dict)
     _refused: set[tuple[str, int]] = field(default_factory=set)
+    _implied: dict[str, int] = field(default_factory=dict)
     _steps: int = 0
 
     def step(self, span: Span, count: int = 1) -> None:
@@ -117,11 +118,13 @@ class Builder:
 
     def imply(self, level: Level, word: str, span: Span) -> str:
         """Take a free path for a layer nobody named."""
-        path = level.child(word)
-        number = 1
+        first = path = level.child(word)
+        # Counting goes on where it stopped: a level may hold thousands of one kind.
+        number = self._implied.get(first, 1)
         while path in self.taken or path in self._reserved or path in self._levels:
-            path = level.child(f"{word}_{number}")
+            path = f"{first}_{number}"
             number += 1
+        self._implied[first] = number
         self._take(path, span)
         self._unnamed.add(path)
         return path
