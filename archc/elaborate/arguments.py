@@ -25,8 +25,11 @@ from archc.ops.fields import describe
 from archc.spec.expressions import ExpressionError, parse_expression
 from archc.spec.read_chain import ChainReader, Vocabulary
 from archc.spec.syntax import Broken
-from archc.spec.tree import Node, Scalar, Sequence
+from archc.spec.tree import Node, Scalar, Sequence, resolve_plain
 from archc.types import Expr, format_dim
+
+_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words that were booleans in older YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,11 @@ class Evaluator:
         )
 
     def _explained(self, error: ExpressionError) -> ExpressionError:
-        """An error that says why a size of the entering tensor means nothing."""
+        """An error that says why a word means nothing that means something elsewhere."""
         word = error.span.source.text[error.span.start : error.span.end]
+        if error.code == "unknown-name" and word.lower() in _YAML_1_1:
+            help_ = f"write {_YAML_1_1[word.lower()]}: `{word}` is a mere word"
+            return ExpressionError(error.code, error.message, error.span, [help_])
         if error.code != "unknown-name" or word not in ENTERING:
             return error
         why = "no tensor enters here"
@@ -194,6 +200,9 @@ def _report(
     if "-" in kind:  # one of our own codes, see archc.ops.fields
         context = detail.get("ctx") or {}
         helps = [str(context["help"])] if "help" in context else []
+        written = resolve_plain(span.source.text[span.start : span.end] or "~")
+        if kind == "not-an-integer" and isinstance(written, float) and written.is_integer():
+            helps = [f"write {int(written)}"]
         subject = f"`{op_name}`: `{field}`" if field else f"`{op_name}`"
         sink.error(kind, f"{subject} {detail['msg']}", span, help=helps)
         return
@@ -217,6 +226,9 @@ def unknown_attribute(
 ) -> None:
     """Report an attribute that an op or block does not have."""
     close = closest(attribute, options)
+    word, _, value = attribute.partition(" ")
+    if word in options and value:
+        close = f"{word}: {value}"
     listing = ", ".join(f"`{option}`" for option in options) or "no attributes"
     sink.error(
         "unknown-attribute",

@@ -9,7 +9,7 @@ from archc.diagnostics import Label, Span
 from archc.elaborate.env import Poisoned, closest
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Frame, Level
-from archc.elaborate.suggest import mismatch
+from archc.elaborate.suggest import Place, mismatch
 from archc.graph import Node, Scope, Value
 from archc.graph.typing import Bounds, type_node
 from archc.ops.base import Op
@@ -78,6 +78,15 @@ class Builder:
         """Take a path a person wrote, or a number; an error when it is taken."""
         first = self.taken.get(path)
         message = f"the name `{path}` is used twice"
+        if first == span:
+            name = path.rpartition(".")[2]
+            self.sink.error(
+                "name-taken",
+                f"{message}: in every turn of a loop",
+                span,
+                help=[f"put the variable of the loop into it: `{name}{{i}}`"],
+            )
+            return False
         if first is None:
             owner = next((level for level in _above(path) if level in self.leaves), None)
             if owner is None:
@@ -240,8 +249,21 @@ class Builder:
         *,
         attribute_spans: Mapping[str, Span] | None = None,
         implied: bool = False,
+        remedies: Callable[[Sequence[Value]], tuple[str, ...]] | None = None,
     ) -> tuple[Flow, ...]:
-        """Type a layer and append it; a failed one yields (None,)."""
+        """Type a layer and append it; a failed one yields (None,).
+
+        Args:
+            path: its path.
+            op_name: its word.
+            op: its attributes.
+            inputs: what it reads.
+            span: where it is written.
+            frame: the block it stands in.
+            attribute_spans: where its attributes are written.
+            implied: see `Node.implied`.
+            remedies: what to suggest when the inputs do not fit together.
+        """
         values = [value for value in inputs if value is not None]
         if len(values) < len(inputs):
             return (None,)
@@ -260,7 +282,9 @@ class Builder:
                 bounds=self.bounds,
             )
         except Refusal as refusal:
-            self._refuse(refusal, values, span, spans)
+            place = Place(span, frame.path, frame.calls[-1] if frame.calls else None)
+            helps = remedies(values) if remedies is not None else ()
+            self._refuse(refusal, op, values, spans, place, helps)
             return (None,)
         self.nodes.append(node)
         for value in node.outputs:
@@ -278,23 +302,27 @@ class Builder:
     def _refuse(
         self,
         refusal: Refusal,
+        op: Op,
         inputs: Sequence[Value],
-        span: Span,
         spans: Mapping[str, Span],
+        place: Place,
+        helps: tuple[str, ...],
     ) -> None:
-        place = spans.get(refusal.at or "", span)
-        key = (refusal.code, place.start)
+        blamed = spans.get(refusal.at or "", place.span)
+        key = (refusal.code, blamed.start)
         if key in self._refused:
             return
         self._refused.add(key)
-        primary = Label(place, refusal.label)
+        primary = Label(blamed, refusal.label)
         secondary = [Label(inputs[i].span, text) for i, text in refusal.because]
-        help_ = list(refusal.help)
+        help_ = [*helps, *refusal.help]
         if refusal.code == "shape-mismatch" and len(inputs) > 1:
-            found = mismatch(inputs, self.makers, span)
+            found = mismatch(op, inputs, self.makers, place)
             if found is not None:
                 primary, secondary = found.primary, list(found.secondary)
-                help_ = [*found.help, *help_]
+                help_ = [*helps, *found.help]
+        if refusal.code == "wrong-arity" and not help_ and op.arity[0] > 1:
+            help_ = ["name what it reads: `from: [a, b]`"]
         self.sink.error(
             refusal.code,
             refusal.message,

@@ -75,13 +75,11 @@ def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWor
         value = elaborator.evaluate(call.head, flow, place)
     if isinstance(value, (OpWord, LayerValue)):
         return value
+    message = f"`{word}` is no op here: it stands for {shown(value)}"
+    if not isinstance(call.head.value, str):
+        message = f"{shown(value)} is no layer"
     help_ = [f"leave the layer out where there is none: `if {word}: {word}`"]
-    raise ExpressionError(
-        "unknown-op",
-        f"`{word}` is no op here: it stands for {shown(value)}",
-        call.head.span,
-        help_ if value is None else (),
-    )
+    raise ExpressionError("unknown-op", message, call.head.span, help_ if value is None else ())
 
 
 def _held_layer(
@@ -220,7 +218,16 @@ def _field(
             raise ExpressionError("wrong-type", f"`{name}` is text", node.span)
         return node.text
     words = accepted_words(op, name)
-    value = elaborator.evaluator(home, entering).value(
-        node, lambda word: words is None or word in words
-    )
+    try:
+        value = elaborator.evaluator(home, entering).value(
+            node, lambda word: words is None or word in words
+        )
+    except ExpressionError as error:
+        if error.code != "unknown-name" or not words or error.span != node.span:
+            raise
+        word = error.span.source.text[error.span.start : error.span.end]
+        close = closest(word, [*words, *home.env.names()])
+        listing = ", ".join(f"`{accepted}`" for accepted in words)
+        help_ = f"did you mean `{close}`?" if close else f"`{name}` takes {listing}, or a value"
+        raise ExpressionError(error.code, error.message, error.span, [help_]) from None
     return op_value(value)

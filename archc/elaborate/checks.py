@@ -25,6 +25,7 @@ from archc.types import (
     format_dim,
     format_shape,
     provably_equal,
+    symbol,
     symbols_of,
 )
 from archc.types.sizes import SizeSet, describe_sizes
@@ -232,6 +233,29 @@ def warn_unused_names(spec: Spec, sink: Diagnostics) -> None:
                     f"param `{name}` of block `{block.name}` is never used",
                     param.span,
                 )
+
+
+def note_fixed_batches(graph: Graph, sink: Diagnostics) -> None:
+    """Say which inputs take one number of samples only: a batch axis may be missing."""
+    for value in graph.inputs:
+        size = value.type.shape[0]
+        if isinstance(size, int):
+            sink.add(
+                Diagnostic(
+                    "fixed-batch",
+                    f"the first axis of `{value.name}` is the batch, here of exactly {size}",
+                    Label(value.span),
+                    help=(f"with any batch: {value.name}: {_with_batch(value)}",),
+                    severity=Severity.NOTE,
+                )
+            )
+
+
+def _with_batch(value: Value) -> str:
+    shape = value.type.shape
+    # Three axes are most likely those of an image, written without a batch.
+    rest = shape if len(shape) in (1, 3) else shape[1:]
+    return format_shape((symbol("N"), *rest))
 
 
 def report_preconditions(

@@ -140,7 +140,7 @@ class Elaborator:
     def _layer(self, item: LayerItem, flow: Flow, place: Place) -> Flow:
         layer = item.layer
         if isinstance(layer, Section):
-            return self._level(item, layer.chain, flow, place)
+            return self._level(layer, self._explicit_path(item, flow, place), flow, place)
         if isinstance(layer, Broken):
             self._place_of_failure(item, flow, place)
             return None
@@ -224,6 +224,8 @@ class Elaborator:
                 layer.span,
                 help=["its branches can take further layers with `from`"],
             )
+        if isinstance(layer, Section):  # as a value of a param
+            return self._level(layer, path, inputs[0], place)
         inner = place
         if path is not None:
             inner = place.within(level=self.open(path, None, parts(layer), layer.span))
@@ -232,10 +234,10 @@ class Elaborator:
         assert isinstance(layer, Join)
         return join(self, layer, inputs[0], inner)
 
-    def _level(self, item: LayerItem, chain: Chain, flow: Flow, place: Place) -> Flow:
-        path = self.path(self._explicit_path(item, flow, place), "section", chain.span, place)
-        level = self.open(path, None, [chain], chain.span)
-        result = self.chain(chain, flow, place.within(level=level))
+    def _level(self, section: Section, path: str | None, flow: Flow, place: Place) -> Flow:
+        path = self.path(path, "section", section.span, place)
+        level = self.open(path, None, [section.chain], section.span)
+        result = self.chain(section.chain, flow, place.within(level=level))
         self.builder.flows[path] = result
         return result
 

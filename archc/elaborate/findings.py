@@ -57,7 +57,9 @@ class CallFindings(Diagnostics):
         if self.calls and primary is not None and diagnostic.is_error:
             elsewhere = primary.span.source is not self.calls[0].source
             if elsewhere or diagnostic.code not in _SAME_IN_EVERY_CALL:
-                labels = [Label(call, "in this call") for call in self.calls[-MAX_CALLS:]]
+                told = [label.span for label in diagnostic.secondary]
+                calls = [call for call in self.calls[-MAX_CALLS:] if call not in told]
+                labels = [Label(call, "in this call") for call in calls]
                 diagnostic = replace(diagnostic, secondary=(*diagnostic.secondary, *labels))
         # Not super(): dataclasses with slots are made anew, and `super()` means the first one.
         Diagnostics.add(self, diagnostic)

@@ -207,7 +207,7 @@ class Importer:
         source, findings = read_source(str(shown))
         if source is not None:
             return self.read(source, path.parent, library=True)
-        reason = findings[0].message if findings else "it cannot be read"
+        reason = findings[0].message.replace(str(shown), "it")
         self.sink.error(
             "bad-import",
             f"`{wanted.path.text}` cannot be imported: {reason}",

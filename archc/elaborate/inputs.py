@@ -112,7 +112,8 @@ class _Binder:
         except ExpressionError as error:
             help_ = list(error.help)
             if error.code == "unknown-name":
-                help_.append("a symbolic dim starts with a capital: N, H, W, T")
+                word = error.span.source.text[error.span.start : error.span.end]
+                help_.append(f"a size that is left open starts with a capital: {word.capitalize()}")
             self.sink.error(error.code, error.message, error.span, help=help_)
         except Poisoned:
             pass

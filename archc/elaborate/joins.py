@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from archc.diagnostics import Span
 from archc.elaborate.arguments import build_op
 from archc.elaborate.frame import Flow, Place
+from archc.elaborate.suggest import shortcut_for
 from archc.spec.syntax import Chain, Join, LayerItem
 from archc.spec.tree import Scalar
 
@@ -153,8 +154,17 @@ def _combine(
     if op is None:
         return None
     path = elaborator.builder.imply(place.level, op_name, span)
+    plain = structure.kind == "residual" and structure.shortcut is None
     outputs = elaborator.builder.node(
-        path, op_name, op, operands, span, place.frame, attribute_spans=spans, implied=True
+        path,
+        op_name,
+        op,
+        operands,
+        span,
+        place.frame,
+        attribute_spans=spans,
+        implied=True,
+        remedies=shortcut_for if plain else None,
     )
     elaborator.builder.flows[path] = outputs[0]
     return outputs[0]

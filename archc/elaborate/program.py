@@ -13,6 +13,7 @@ from archc.elaborate.arguments import Evaluator
 from archc.elaborate.builder import MAX_LAYERS, Builder, TooManyLayers
 from archc.elaborate.checks import (
     check_expectations,
+    note_fixed_batches,
     report_preconditions,
     warn_unused_layers,
     warn_unused_names,
@@ -282,6 +283,8 @@ class _Program:
             check_expectations(self.spec, graph, self.builder.flows, evaluator, self.sink)
         warn_unused_names(self.spec, self.sink)
         warn_unused_layers(graph, self.sink)
+        if not self.sink.has_errors:
+            note_fixed_batches(graph, self.sink)
         report_preconditions(found, bound.sizes, bound.places, self.sink)
         return graph
 

@@ -217,7 +217,12 @@ class _Reader:
         entry = self.top.get("layers")
         if entry is None:
             if not self.library and not misspelt:
-                self.sink.error("no-layers", "the spec has no `layers`", self._first)
+                self.sink.error(
+                    "no-layers",
+                    "the spec has no `layers`",
+                    self._first,
+                    help=["for example `layers: [flatten, {linear: 10}]`"],
+                )
             return None
         if isinstance(entry.value, Scalar) and entry.value.value is not None:
             self.sink.error(

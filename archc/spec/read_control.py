@@ -86,12 +86,13 @@ def _alternatives(reader: ChainReader, entries: tuple[Entry, ...], listed: bool)
         expected = word == ("if" if index == 0 else "elif") or entry.key.text.strip() == "else"
         closed = bool(arms) and arms[-1][0] is None
         if not expected or closed:
-            problem = misspelt(entry.key) or f"`{entry.key.text}` cannot stand here"
+            problem = misspelt(entry.key)
+            order = "an item holds one `if`, then any number of `elif`, at last an `else`"
             reader.sink.error(
                 "wrong-kind",
-                problem,
+                problem or f"`{entry.key.text}` cannot stand here",
                 entry.key.span,
-                help=["a list item holds one `if`, then any number of `elif`, at last an `else`"],
+                help=[] if problem else [order],
             )
             return [LayerItem(None, Broken(entry.key.span))]
         condition = None if word == "else" else _tail(entry.key, len(word))

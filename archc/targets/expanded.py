@@ -148,13 +148,9 @@ def _value(value: object) -> str:
 
 def _text(text: str) -> str:
     """A scalar, quoted where YAML or the language would read something else."""
-    return (
-        text if _PLAIN.fullmatch(text) or _is_number(text) else json.dumps(text, ensure_ascii=False)
-    )
-
-
-def _is_number(text: str) -> bool:
-    return isinstance(resolve_plain(text), (int, float))
+    value = resolve_plain(text)
+    plain = isinstance(value, (int, float)) or (isinstance(value, str) and _PLAIN.fullmatch(text))
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _key(text: str) -> str:

@@ -115,6 +115,19 @@ SHAPES = (
         good=spec("layers: [{add: , from: [input, input]}]"),
     ),
     entry(
+        "fixed-batch",
+        "The model takes batches of one size only",
+        """
+        The first axis of an input is the batch. A number there is allowed and fixes it, for
+        training and for the files that are built. Where a shape was meant without its batch
+        (`[3, 224, 224]`), the other axes are taken for something else, too: write `N`, or any
+        name, in front.
+        """,
+        bad=spec("layers: [{conv: 8}]", inputs="{x: [3, 224, 224]}"),
+        good=spec("layers: [{conv: 8}]", inputs="{x: [N, 3, 224, 224]}"),
+        severity=Severity.NOTE,
+    ),
+    entry(
         "precondition",
         "A layer works for some input sizes only",
         """
