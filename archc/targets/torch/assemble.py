@@ -25,7 +25,7 @@ from archc.targets.torch.code import (
 )
 from archc.targets.torch.columns import Given, Parameter, Shared
 from archc.targets.torch.naming import class_name, unique_name
-from archc.targets.torch.parameters import Parametrised, parametrise
+from archc.targets.torch.parameters import parametrise
 from archc.targets.torch.plan import Planner
 from archc.targets.torch.share import share
 from archc.targets.torch.signatures import TAKEN
@@ -55,8 +55,7 @@ class Assembler:
     def run(self, root: Level) -> list[ClassCode]:
         """All classes, the root's last."""
         self._group(root, (), "")
-        for key in self._groups:
-            self._make(key)
+        self._make(("root",))
         return self.classes
 
     # -- groups ---------------------------------------------------------------------------
@@ -100,17 +99,30 @@ class Assembler:
     # -- one group ------------------------------------------------------------------------
 
     def _make(self, key: Key) -> None:
-        if key in self._open or self._groups[key][0] in self._made:
-            return
+        """The classes of a group, after those that they construct."""
         self._open.add(key)
-        levels = self._groups[key]
-        for level in levels:
-            for needed in self._needed(level):
+        for level in self._groups[key]:
+            self._prepare(level)
+        self._build([level for level in self._groups[key] if level not in self._made])
+        self._open.discard(key)
+
+    def _prepare(self, level: Level) -> None:
+        for needed in self._needed(level):
+            if needed in self._made:
+                continue
+            if self._keys[needed] in self._open:
+                # A group cannot wait for itself: this level gets a class of its own.
+                self._prepare(needed)
+                self._build([needed])
+            else:
                 self._make(self._keys[needed])
+
+    def _build(self, levels: list[Level]) -> None:
         bodies = [self._body(level) for level in levels]
         given = [self._given(level) for level in levels]
-        for shared in share(bodies, given):
-            self._define(levels, bodies, given, shared)
+        classes = share(bodies, given)
+        for shared, suffix in zip(classes, _suffixes(classes), strict=True):
+            self._define(levels, bodies, given, shared, suffix)
 
     def _define(
         self,
@@ -118,10 +130,11 @@ class Assembler:
         bodies: list[Body],
         given: list[Given],
         shared: Shared,
+        suffix: str,
     ) -> None:
         made = parametrise(shared, given)
         served = [levels[index] for index in shared.members]
-        name = self._name(served[0], made)
+        name = self._name(served[0], suffix)
         body = made.body
         self.classes.append(
             ClassCode(
@@ -144,18 +157,16 @@ class Assembler:
         scope = level.scope
         return Given(scope.params, scope.lets, shape) if scope else Given({}, {}, shape)
 
-    def _name(self, level: Level, made: Parametrised) -> str:
+    def _name(self, level: Level, suffix: str) -> str:
         if level.path == "":
             return self.root_name
         if level.op_name:
-            wanted = class_name(level.op_name, "Layer")
-            if level.base is not None:
-                wanted += str(level.base.constructor).rpartition(".")[2]
+            wanted = _wrapper_name(level)
         elif level.block is not None:
             wanted = class_name(level.block, "Block")
         else:
             wanted = class_name(_DIGITS.sub("", level.name) or level.path, "Section")
-        name = unique_name(wanted, self._taken)
+        name = unique_name(wanted + suffix, self._taken)
         self._taken.add(name)
         return name
 
@@ -237,6 +248,31 @@ class Assembler:
         if plan.form == "container":
             return Container(items)
         return Sequential(items, named=not plan.numbered)
+
+
+def _suffixes(classes: Sequence[Shared]) -> list[str]:
+    """What tells classes of one block apart: a child that the most common one lacks, or has."""
+    common = max(classes, key=lambda shared: len(shared.members))
+    usual = {member.name: None for member in common.body.members}
+    suffixes: list[str] = []
+    for shared in classes:
+        own = {member.name: None for member in shared.body.members}
+        extra = [name for name in own if name not in usual]
+        lacking = [name for name in usual if name not in own]
+        word = class_name(extra[0], "") if extra else class_name(lacking[0], "") if lacking else ""
+        suffixes.append(f"With{word}" if extra else f"Without{word}" if lacking else "")
+    return suffixes
+
+
+def _wrapper_name(level: Level) -> str:
+    """The name of a class for one layer: `PaddedConv2d`, `Permute`."""
+    name = class_name(level.op_name, "Layer")
+    if level.base is None:
+        return name
+    base = str(level.base.constructor).rpartition(".")[2]
+    if base.lower().startswith(name.lower()):
+        return f"Padded{base}"
+    return base + name[len(base) :] if name.lower().startswith(base.lower()) else name
 
 
 def _construction(name: str, parameters: Sequence[Parameter], literals: Sequence[Any]) -> Construct:

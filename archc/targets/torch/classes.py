@@ -30,7 +30,7 @@ from archc.targets.torch.layout import (
 )
 from archc.targets.torch.members import Constructor
 from archc.targets.torch.naming import (
-    is_identifier,
+    is_attribute,
     option_name,
     unique_name,
     usable_identifier,
@@ -121,7 +121,7 @@ class _Printer:
             for member in self.body.members
             if isinstance(member.code, TensorMember)
             and member.code.buffer
-            and is_identifier(member.name)
+            and is_attribute(member.name)
         ]
         parts = [buffers] if buffers else []
         constructor = self._constructor()
@@ -152,7 +152,7 @@ class _Printer:
     def _attribute(self, text: str, role: str) -> str:
         """The attribute that keeps a parameter, or an expression of some, for the forward."""
         if text not in self.attributes:
-            wanted = text if is_identifier(text) else usable_identifier(role.rstrip("0123456789"))
+            wanted = text if is_attribute(text) else usable_identifier(role.rstrip("0123456789"))
             kept = {name.removeprefix("self.") for name in self.attributes.values()}
             self.attributes[text] = f"self.{unique_name(wanted, {*self.members, *TAKEN, *kept})}"
         return self.attributes[text]

@@ -24,9 +24,8 @@ from archc.targets.torch.code import (
     Var,
 )
 from archc.targets.torch.layout import literal_text
-from archc.targets.torch.naming import is_identifier
+from archc.targets.torch.naming import is_attribute, is_hidden
 from archc.targets.torch.plan import BASE
-from archc.targets.torch.signatures import TAKEN
 
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -54,18 +53,25 @@ def arguments_text(code: Construct) -> str:
     return ", ".join(given)
 
 
-def member_access(name: str, code: object) -> str:
-    """How a class gets at its child."""
-    if name in TAKEN:
-        return f"{store_of(code)}[{literal_text(name)}]"
-    return f"self.{name}" if is_identifier(name) else f"getattr(self, {literal_text(name)})"
+def member_access(name: str, code: object, holder: str = "self") -> str:
+    """How one gets from a module at its child.
+
+    Args:
+        name: the child's.
+        code: what the child is, if that is known.
+        holder: the module.
+    """
+    quoted = literal_text(name)
+    if is_hidden(name):
+        return f"{holder}.{store_of(code)}[{quoted}]"
+    return f"{holder}.{name}" if is_attribute(name) else f"getattr({holder}, {quoted})"
 
 
 def store_of(code: object) -> str:
     """The dictionary of nn.Module that a child lives in."""
     if not isinstance(code, TensorMember):
-        return "self._modules"
-    return "self._buffers" if code.buffer else "self._parameters"
+        return "_modules"
+    return "_buffers" if code.buffer else "_parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +113,8 @@ class Forward:
                 text += f"[{literal_text(name)}]"
             elif isinstance(code, Sequential) and not code.named:
                 text += f"[{name}]"
-            elif is_identifier(name):
-                text += f".{name}"
             else:
-                text = f"getattr({text}, {literal_text(name)})"
+                text = member_access(name, None, text)
             items = code.items if isinstance(code, (Container, Sequential)) else ()
             code = next((item.code for item in items if item.name == name), None)
         return text

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from archc.targets.torch.code import Construct, Literal, Name
+from archc.targets.torch.code import Construct, Literal, Name, distinct
 from archc.targets.torch.expressions import construct_text
 from archc.targets.torch.layout import literal_text
+from archc.targets.torch.series import Series, find_series
 
 _ENDS_IN_NUMBER = re.compile(r"([A-Za-z0-9_-]*?)(0|[1-9][0-9]*)")
 _LEAST_COUNTED = 3
-"""Constructions that have to differ by a constant step before a loop says it better."""
+"""Constructions that have to follow a series before a loop says it better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Steps:
-    """How the integers of a construction grow from one to the next."""
+class _Run:
+    """Constructions that one comprehension makes.
 
-    args: tuple[int, ...]
-    kwargs: tuple[int, ...]
+    Attributes:
+        length: how many.
+        start: value of the loop variable for the first.
+        code: the construction over the loop variable `i`.
+    """
 
-    @property
-    def is_still(self) -> bool:
-        return not any(self.args) and not any(self.kwargs)
+    length: int
+    start: int
+    code: Construct
 
 
 def fold(entries: Sequence[Entry], names: Sequence[str] = ()) -> list[str]:
@@ -43,103 +48,91 @@ def fold(entries: Sequence[Entry], names: Sequence[str] = ()) -> list[str]:
         names: their names, if they are to be written.
     """
     items: list[str] = []
-    start = 0
-    while start < len(entries):
-        length, steps = _run(entries, names, start)
-        first = entries[start].code
-        if first is None or steps is None:
-            pair = f"({literal_text(names[start])}, {entries[start].text})" if names else ""
-            items.append(pair or entries[start].text)
-            start += 1
+    at = 0
+    while at < len(entries):
+        run = _longest_run(entries, names, at)
+        if run is None:
+            pair = f"({literal_text(names[at])}, {entries[at].text})" if names else ""
+            items.append(pair or entries[at].text)
+            at += 1
             continue
-        text = construct_text(_counted(first, steps))
-        counts = bool(names) or not steps.is_still
+        text = construct_text(run.code)
+        counts = bool(names) or run.code != entries[at].code
         if names:
-            text = f"({_counted_name(names[start])}, {text})"
-        items.append(f"*[{text} for {'i' if counts else '_'} in range({length})]")
-        start += length
+            text = f"({_counted_name(names[at], run.start)}, {text})"
+        bounds = f"{run.start}, {run.start + run.length}" if run.start else f"{run.length}"
+        items.append(f"*[{text} for {'i' if counts else '_'} in range({bounds})]")
+        at += run.length
     return items
 
 
-def _run(entries: Sequence[Entry], names: Sequence[str], start: int) -> tuple[int, _Steps | None]:
-    """Length of the run that starts here, and its steps; (1, None) if there is none."""
-    first = entries[start].code
-    if first is None or start + 1 >= len(entries):
-        return 1, None
-    second = entries[start + 1].code
-    steps = _steps(first, second) if second is not None else None
-    if steps is None or not _names_go_on(names, start, 1):
-        return 1, None
-    length = 2
-    while start + length < len(entries):
-        before, code = entries[start + length - 1].code, entries[start + length].code
-        if before is None or code is None or _steps(before, code) != steps:
+def _longest_run(entries: Sequence[Entry], names: Sequence[str], at: int) -> _Run | None:
+    """The run that starts here, the longest that can be written."""
+    codes: list[Construct] = []
+    for count, entry in enumerate(entries[at:]):
+        if entry.code is None or (codes and not _alike(codes[0], entry.code)):
             break
-        if not _names_go_on(names, start, length):
+        if names and not _goes_on(names, at, count):
             break
-        length += 1
-    least = 2 if steps.is_still and not names else _LEAST_COUNTED
-    return (length, steps) if length >= least else (1, None)
+        codes.append(entry.code)
+    return _same(codes, names) or _counted(codes)
 
 
-def _names_go_on(names: Sequence[str], start: int, count: int) -> bool:
+def _alike(first: Construct, other: Construct) -> bool:
+    """Whether two constructions differ in values at most."""
+    keys = [[key for key, _ in code.kwargs] for code in (first, other)]
+    same = first.constructor == other.constructor and keys[0] == keys[1]
+    return same and len(first.args) == len(other.args)
+
+
+def _goes_on(names: Sequence[str], at: int, count: int) -> bool:
     """Whether the name after `count` more children is the first one's, counted up."""
-    if not names:
-        return True
-    first = _ENDS_IN_NUMBER.fullmatch(names[start])
-    if first is None:
-        return False
-    return names[start + count] == f"{first[1]}{int(first[2]) + count}"
+    first = _ENDS_IN_NUMBER.fullmatch(names[at])
+    return first is not None and names[at + count] == f"{first[1]}{int(first[2]) + count}"
 
 
-def _steps(first: Construct, second: Construct) -> _Steps | None:
-    """How `second` differs from `first` if only integers do."""
-    heads = (first.constructor, second.constructor)
-    if heads[0] != heads[1] or len(first.args) != len(second.args):
-        return None
-    if [k for k, _ in first.kwargs] != [k for k, _ in second.kwargs]:
-        return None
-    args = _differences(first.args, second.args)
-    kwargs = _differences([v for _, v in first.kwargs], [v for _, v in second.kwargs])
-    return _Steps(args, kwargs) if args is not None and kwargs is not None else None
+def _same(codes: Sequence[Construct], names: Sequence[str]) -> _Run | None:
+    """A run of equal constructions."""
+    length = 0
+    while length < len(codes) and _values(codes[length]) == _values(codes[0]):
+        length += 1
+    return _Run(length, 0, codes[0]) if length >= (_LEAST_COUNTED if names else 2) else None
 
 
-def _differences(first: Sequence[Literal], second: Sequence[Literal]) -> tuple[int, ...] | None:
-    steps: list[int] = []
-    for a, b in zip(first, second, strict=True):
-        if type(a.value) is int and type(b.value) is int:
-            steps.append(b.value - a.value)
-        elif repr(a.value) == repr(b.value) and a.is_default == b.is_default:
-            steps.append(0)
-        else:
-            return None
-    return tuple(steps)
+def _values(code: Construct) -> Any:
+    return distinct(tuple(literal.value for literal in _literals(code)))
 
 
-def _counted(code: Construct, steps: _Steps) -> Construct:
-    """The construction over the loop variable `i`."""
-    args = tuple(map(_counted_literal, code.args, steps.args))
-    kwargs = tuple(
-        (name, _counted_literal(literal, step))
-        for (name, literal), step in zip(code.kwargs, steps.kwargs, strict=True)
-    )
-    return replace(code, args=args, kwargs=kwargs)
+def _literals(code: Construct) -> list[Literal]:
+    return [*code.args, *(literal for _, literal in code.kwargs)]
 
 
-def _counted_literal(literal: Literal, step: int) -> Literal:
-    if step == 0:
-        return literal
-    term = "i" if abs(step) == 1 else f"{abs(step)} * i"
-    if step < 0:
-        text = f"{literal.value} - {term}"
-    else:
-        text = term if literal.value == 0 else f"{literal.value} + {term}"
-    return replace(literal, value=Name(text))
+def _counted(codes: Sequence[Construct]) -> _Run | None:
+    """A run whose values are functions of a loop variable."""
+    for length in range(len(codes), _LEAST_COUNTED - 1, -1):
+        rows = [[literal.value for literal in _literals(code)] for code in codes[:length]]
+        found = find_series(list(zip(*rows, strict=True)))
+        if found is not None:
+            return _Run(length, found.start, _over(codes[0], found))
+    return None
 
 
-def _counted_name(name: str) -> str:
+def _over(code: Construct, series: Series) -> Construct:
+    """The construction with the values that vary written over the loop variable."""
+    texts = iter(series.texts)
+
+    def put(literal: Literal) -> Literal:
+        text = next(texts)
+        return literal if text is None else replace(literal, value=Name(text))
+
+    args = tuple(put(literal) for literal in code.args)
+    return replace(code, args=args, kwargs=tuple((k, put(v)) for k, v in code.kwargs))
+
+
+def _counted_name(name: str, start: int) -> str:
+    """An f-string for a name that ends in a number, over the loop variable."""
     found = _ENDS_IN_NUMBER.fullmatch(name)
     assert found is not None  # the run was found by its numbers
-    prefix = literal_text(found[1])[1:-1].replace("{", "{{").replace("}", "}}")
-    number = "i" if found[2] == "0" else f"i + {found[2]}"
-    return f'f"{prefix}{{{number}}}"'
+    offset = int(found[2]) - start
+    number = "i" if offset == 0 else f"i {'+' if offset > 0 else '-'} {abs(offset)}"
+    return f'f"{found[1]}{{{number}}}"'

@@ -23,8 +23,7 @@ from archc.targets.torch.expressions import (
 )
 from archc.targets.torch.fold import Entry, fold
 from archc.targets.torch.layout import WIDTH, assignment, expression, literal_text
-from archc.targets.torch.naming import is_identifier
-from archc.targets.torch.signatures import TAKEN
+from archc.targets.torch.naming import is_attribute, is_hidden
 from archc.types import DType
 
 _INDENT = 8
@@ -67,16 +66,16 @@ class Constructor:
 
     def _set(self, name: str, text: str) -> None:
         """`self.name = text`, or what has the same effect for other names."""
-        if name in TAKEN:
+        if is_hidden(name):
             self.lines += assignment(f"self._modules[{literal_text(name)}]", text, self.indent)
-        elif is_identifier(name):
+        elif is_attribute(name):
             self.lines += assignment(f"self.{name}", text, self.indent)
         else:
             call = f"self.add_module({literal_text(name)}, {text})"
             self.lines += expression(call, self.indent)
 
     def _optional(self, member: Member, condition: str) -> None:
-        plain = is_identifier(member.name) and member.name not in TAKEN
+        plain = is_attribute(member.name)
         if isinstance(member.code, Construct) and plain:
             value = f"{construct_text(member.code)} if {condition} else None"
             line = f"{' ' * self.indent}self.{member.name} = {value}"
@@ -115,7 +114,7 @@ class Constructor:
         pairs = fold(entries, names)
         if len(pairs) == 1 and pairs[0].startswith("*["):
             return [f"OrderedDict({pairs[0][2:-1]})"]
-        plain = len(pairs) == len(names) and all(map(is_identifier, names))
+        plain = len(pairs) == len(names) and all(map(is_attribute, names))
         if plain and "self" not in names:
             keywords = [f"{n}={entry.text}" for n, entry in zip(names, entries, strict=True)]
             return [f"OrderedDict({', '.join(keywords)})"]
@@ -152,11 +151,11 @@ class Constructor:
         if condition is not None:
             value = f"{value} if {condition} else None"
         quoted = literal_text(name)
-        if name in TAKEN:
-            self.lines += assignment(f"{store_of(code)}[{quoted}]", value, self.indent)
+        if is_hidden(name):
+            self.lines += assignment(f"self.{store_of(code)}[{quoted}]", value, self.indent)
         elif code.buffer:
             self.lines += expression(f"self.register_buffer({quoted}, {value})", self.indent)
-        elif is_identifier(name):
+        elif is_attribute(name):
             self.lines += assignment(f"self.{name}", value, self.indent)
         else:
             self.lines += expression(f"self.register_parameter({quoted}, {value})", self.indent)

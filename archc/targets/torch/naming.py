@@ -5,6 +5,9 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from unicodedata import normalize
+
+from archc.targets.torch.signatures import TAKEN
 
 RESERVED = frozenset(
     {*keyword.kwlist, *keyword.softkwlist, *dir(builtins)}
@@ -24,14 +27,18 @@ def option_name(layer: str) -> str:
     return _OPTIONS.get(layer, layer)
 
 
-def is_identifier(name: str) -> bool:
-    """Whether `self.name` is this name: ASCII (others are normalised), not mangled."""
-    return (
-        name.isascii()
-        and name.isidentifier()
-        and not keyword.iskeyword(name)
-        and not name.startswith("__")
-    )
+def is_attribute(name: str) -> bool:
+    """Whether `self.name` can be set and is this name: not taken, not mangled, not normalised."""
+    plain = name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__")
+    return plain and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether `self.name` is something else, so that a child is only found in its dictionary.
+
+    Python reads identifiers in the normal form NFKC: `self.ﬁ` is `self.fi`.
+    """
+    return name in TAKEN or (name.isidentifier() and normalize("NFKC", name) != name)
 
 
 def usable_identifier(text: str, otherwise: str = "value") -> str:

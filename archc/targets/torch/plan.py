@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
 from archc.graph import Graph, Value
 from archc.targets.torch.code import (
+    Apply,
     Attribute,
     Construct,
+    Expression,
     Invoke,
+    Literal,
     Statement,
     Var,
     rewrite,
@@ -174,7 +178,8 @@ class Planner:
         units = list(self._units(level, ()))
         while True:
             order, stuck = _topological(units)
-            tangled = [unit for unit in stuck if unit.level is not None]
+            # A level of one step cannot be what closes a cycle.
+            tangled = [unit for unit in stuck if unit.level is not None and len(unit.indices) > 1]
             if not tangled:
                 return order
             for unit in tangled:
@@ -266,6 +271,8 @@ class Planner:
                 continue
             step, name = unit.step, _slot(unit)
             own = Level(step.node.path, op_name=step.node.op_name)
+            if _is_permutation(step.expr):
+                own.op_name, step.expr = "permute", _with_dims(step.expr)
             own.steps.append(step)
             module = children.get(name)
             if isinstance(module, Construct):
@@ -287,6 +294,22 @@ def _slot(unit: _Unit) -> str:
 
 BASE = ("super()",)
 """The member that stands for the class a class derives from."""
+
+
+_PERMUTE = re.compile(r"\{0\}\.permute\(([\d, ]+)\)")
+
+
+def _is_permutation(expr: Expression) -> bool:
+    if not isinstance(expr, Apply) or not isinstance(expr.operands[0], Var):
+        return False
+    return _PERMUTE.fullmatch(expr.template) is not None
+
+
+def _with_dims(expr: Expression) -> Expression:
+    """A permutation with its axes as a value, so that one class serves all."""
+    assert isinstance(expr, Apply)
+    dims = tuple(int(axis) for axis in re.findall(r"\d+", expr.template[len("{0}") :]))
+    return Apply("{0}.permute({dims})", expr.operands, (("dims", Literal(dims, "dims", "dims")),))
 
 
 def _call_of_base(part: object) -> object:

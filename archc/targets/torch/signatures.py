@@ -66,9 +66,19 @@ _TAKEN = """
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
-    set_submodule share_memory state_dict to to_empty train training type update values xpu
+    set_submodule share_memory state_dict to to_empty train type update values xpu
     zero_grad
 """
 TAKEN = frozenset(_TAKEN.split())
 """Public attributes of nn.Module, nn.Sequential and nn.ModuleDict: no child can be set by these
 names."""
+
+_KEPT = """
+_backward_hooks _backward_pre_hooks _buffers _compiled_call_impl _forward_hooks
+_forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks
+_forward_pre_hooks_with_kwargs _is_full_backward_hook _load_state_dict_post_hooks
+_load_state_dict_pre_hooks _modules _non_persistent_buffers_set _parameters _state_dict_hooks
+_state_dict_pre_hooks training
+"""
+KEPT = frozenset(_KEPT.split())
+"""Attributes that nn.Module sets on itself: no child can have these names at all."""

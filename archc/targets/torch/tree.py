@@ -19,7 +19,7 @@ from archc.targets.torch.code import (
     values_of,
 )
 from archc.targets.torch.lower import OWN, Lowered, lower
-from archc.targets.torch.signatures import FUNCTIONAL
+from archc.targets.torch.signatures import FUNCTIONAL, KEPT
 from archc.targets.torch.tensors import tensor_member
 
 TENSOR_AT = "tensor:"
@@ -100,6 +100,7 @@ class TreeBuilder:
         self._paths = _level_paths(graph)
         self._owned: set[str] = set()
         self._renamed: dict[str, Var] = {}
+        self._node: Node | None = None
 
     def build(self) -> Level:
         """The root of the tree."""
@@ -116,11 +117,23 @@ class TreeBuilder:
         found = self._levels.get(path)
         if found is None:
             found = self._levels[path] = Level(path, self.graph.scopes.get(path))
-            self.level(_parent(path)).children[found.name] = found
+            self._adopt(self.level(_parent(path)), found.name, found)
         return found
+
+    def _adopt(self, home: Level, name: str, child: Level | Construct | TensorMember) -> None:
+        """Give a level a child."""
+        if name in KEPT and self._node is not None:
+            self.sink.error(
+                "unsupported-by-target",
+                f"a PyTorch module cannot have a child named `{name}`",
+                self._node.span,
+                help=["give it another name"],
+            )
+        home.children[name] = child
 
     def _place(self, lowered: Lowered) -> None:
         node, expr = lowered.node, lowered.expr
+        self._node = node
         if isinstance(expr, Apply) and expr.template == "{0}" and not node.path[-1:].isdigit():
             operand = expr.operands[0]
             if isinstance(operand, Var):
@@ -139,7 +152,7 @@ class TreeBuilder:
         name = node.path.rpartition(".")[2]
         if module is not None:
             name = _free(node.op_name, home) if inside else name
-            home.children[name] = module
+            self._adopt(home, name, module)
             self._owned |= {ref.key for ref in node.weights}
         else:
             self._own_tensors(node)
@@ -205,7 +218,7 @@ class TreeBuilder:
                 node.span,
             )
             return
-        home.children[name] = tensor_member(ref.weight)
+        self._adopt(home, name, tensor_member(ref.weight))
 
     def _resolve(self, expr: Expression, node: Node, name: str) -> Expression:
         """Name members by their way from the home level, tensors by their keys."""

@@ -242,7 +242,7 @@ def _common_prefix(hints: Sequence[str]) -> str:
     """What the names of layers have in common, without a number at its end."""
     shortest = min(hints, key=len)
     agreed = takewhile(lambda i: len({hint[i] for hint in hints}) == 1, range(len(shortest)))
-    return shortest[: len(list(agreed))].rstrip("_0123456789")
+    return re.sub(r"_\d*$", "", shortest[: len(list(agreed))])
 
 
 def _is_concat(statement: Statement) -> bool:

@@ -1,0 +1,39 @@
+"""Functions that a lowering may call; a generated module defines those that it calls."""
+
+from __future__ import annotations
+
+import re
+
+_ATTEND = '''\
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *terms: Tensor,
+    scale: float = 1.0,
+    logit_scale: Tensor | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attention over [..., heads, length, features]; terms are added to its scores."""
+    if logit_scale is None:
+        scores = (query * scale) @ key.transpose(-2, -1)
+    else:
+        scores = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        scores = scores * torch.clamp(logit_scale, max=4.605170185988092).exp()
+    for term in terms:
+        scores = scores + term
+    if causal:
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        scores = scores.masked_fill(later.triu(1), float("-inf"))
+    weights = F.dropout(F.softmax(scores, dim=-1), dropout, dropout > 0.0)
+    return (weights @ value).transpose(-3, -2).flatten(-2)
+'''
+
+_HELPERS = {"_attend": _ATTEND}
+"""Name -> definition. No layer's name starts with an underscore in generated source."""
+
+
+def helpers_called(body: str) -> list[str]:
+    """Definitions of the helpers that this source calls, in the order of their names."""
+    return [text for name, text in sorted(_HELPERS.items()) if re.search(rf"\b{name}\(", body)]
