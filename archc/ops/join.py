@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import ClassVar
 
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
@@ -196,6 +197,11 @@ def _sum(dims: Sequence[Dim]) -> Dim:
     return total
 
 
+def _shifted(axis: int, start: Dim) -> Reach:
+    """What is read of an input that stands from `start` on."""
+    return Reach((axis,), 1, -start, -start) if is_static(start) else UNTRACKED
+
+
 class Concat(Op):
     """Concatenation of two or more tensors along `dim`, in the order of the inputs.
 
@@ -224,10 +230,12 @@ class Concat(Op):
         return (f"axis {axis} {' + '.join(map(format_dim, sizes))} = {format_dim(_sum(sizes))}",)
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
-        """The same position of every input; along `dim` it is one input's or another's."""
+        """The same position of every input; along `dim` it is where that input stands."""
         axis = axis_of(self.dim, inputs[0])
+        starts = accumulate((x.shape[axis] for x in inputs[:-1]), initial=0)
         return tuple(
-            tuple(UNTRACKED if i == axis else Reach((i,)) for i in range(x.rank)) for x in inputs
+            tuple(_shifted(axis, start) if i == axis else Reach((i,)) for i in range(x.rank))
+            for x, start in zip(inputs, starts, strict=True)
         )
 
     def to_torch(self, t: TorchEmitter, *xs: Operand) -> TorchCode:

@@ -16,7 +16,7 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import axis_of, comes_from_here, demand_float32, demand_rank, demand_static
 from archc.ops.fields import Int, PositiveInt, describe, whole
 from archc.ops.initial import ONES, ZEROS, Init, Normal
-from archc.ops.reach import UNTRACKED, Reach, Reaches, pointwise
+from archc.ops.reach import Reach, Reaches, pointwise
 from archc.types import TensorType, format_dim, format_shape
 
 
@@ -195,9 +195,10 @@ class PrependParam(Op):
         return (f"axis {axis}: {self.count} + {format_dim(length)} = {total}",)
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
-        """The same position, `count` further on; in front there is no input to read."""
+        """The position `count` further in front, where there is one."""
         axis = self._axis(inputs[0])
-        return (tuple(UNTRACKED if i == axis else Reach((i,)) for i in range(inputs[0].rank)),)
+        moved = Reach((axis,), 1, -self.count, -self.count)
+        return (tuple(moved if i == axis else Reach((i,)) for i in range(inputs[0].rank)),)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`torch.cat` of the positions, expanded over the batch, and the input."""

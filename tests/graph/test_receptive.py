@@ -273,6 +273,31 @@ def test_axes_are_followed_through_permutations() -> None:
     assert (width.axis, width.size) == ("width", 1)
 
 
+def test_what_stands_behind_another_along_an_axis_is_read_further_in_front() -> None:
+    graph = graph_of(
+        "archc: 1\nname: net\ninputs: {a: [N, 3, 8], b: [N, 3, 5]}\nlayers:\n"
+        "  both: {concat: 2, from: [a, b]}\n  conv: {conv: 4, kernel: 3, padding: 1}\n"
+    )
+    assert [(f.input, f.size, f.offset) for f in receptive_fields(graph)["conv"]] == [
+        ("a", 3, -1),
+        ("b", 3, -9),  # position 8 is the first to read b from its start
+    ]
+
+
+def test_tokens_behind_learned_ones_are_read_whole_by_what_reads_all() -> None:
+    graph = graph_of(
+        net(
+            "{patches: {conv: 8, kernel: 4, stride: 4}, "
+            "tokens: {rearrange: b c h w -> b (h w) c}, class: prepend_param, "
+            "mixed: {rearrange: b t c -> b c t}, all: {linear: 17}}",
+            "{x: [N, 3, 16, 16]}",
+        )
+    )
+    fields = receptive_fields(graph)
+    assert {field.kind for field in fields["class"]} == {"irregular"}
+    assert {field.kind for field in fields["all"]} == {"whole"}
+
+
 def test_each_input_has_its_own_field() -> None:
     graph = graph_of(
         "archc: 1\nname: net\ninputs: {a: [N, 3, 32, 32], b: [N, 3, 32, 32], c: [N, 7]}\n"
