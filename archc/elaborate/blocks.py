@@ -19,6 +19,12 @@ from archc.spec.tree import Sequence as SequenceNode
 if TYPE_CHECKING:
     from archc.elaborate.elaborator import Elaborator
 
+BLOCK_STEPS = 16
+"""Steps of the expansion budget that an instance of a block takes, beyond its layers.
+
+Blocks that use blocks double at each level, and an instance costs more time than a layer.
+"""
+
 Given = Mapping[str, tuple[object, Span]]
 """Values of params, each with its place."""
 
@@ -42,6 +48,7 @@ def call_block(
             call.head.span,
             ["repeat layers with `for`"],
         )
+    elaborator.builder.step(call.head.span, BLOCK_STEPS)
     path = elaborator.path(path, call.head.text, call.head.span, place)
     elaborator.builder.flows[path] = None
     env = Env(module.env)

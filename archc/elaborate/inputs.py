@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostics, Span
-from archc.elaborate.arguments import Evaluator
+from archc.elaborate.arguments import Evaluator, shown
 from archc.elaborate.env import Poisoned, closest
 from archc.graph import Value
 from archc.spec.expressions import ExpressionError
@@ -19,6 +19,7 @@ from archc.types.sizes import ALL_SIZES, MAX_PERIOD, SizeSet, at_least, at_most,
 
 _SYMBOL = re.compile(r"[A-Z][A-Za-z0-9_]*")
 _PROMISES = ("min", "max", "multiple")
+_FAILED = object()
 
 Bounds = Mapping[str, tuple[int, int | None]]
 
@@ -94,17 +95,19 @@ class _Binder:
         value = self._evaluated(node)
         if isinstance(value, Expr):
             return value
-        if value is None:
+        if value is _FAILED:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             self.sink.error(
-                "bad-value", f"a dim is a positive integer or a symbol, not {value}", node.span
+                "bad-value",
+                f"a dim is a positive integer or a symbol, not {shown(value)}",
+                node.span,
             )
             return None
         return value
 
     def _evaluated(self, node: Node) -> object:
-        """The value of a dim; None after an error."""
+        """The value of a dim; `_FAILED` after an error."""
         try:
             if isinstance(node, Scalar) and _SYMBOL.fullmatch(node.text):
                 return self._symbol(node.text)
@@ -117,7 +120,7 @@ class _Binder:
             self.sink.error(error.code, error.message, error.span, help=help_)
         except Poisoned:
             pass
-        return None
+        return _FAILED
 
     def _symbol(self, name: str) -> object:
         try:
@@ -182,10 +185,10 @@ class _Binder:
         value = self._evaluated(argument.value)
         limit = MAX_PERIOD if rule == "multiple" else 2**20
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
-            if value is not None:
+            if value is not _FAILED:
                 self.sink.error(
                     "bad-value",
-                    f"`{rule}` is an integer from 1 to {limit}, not {value}",
+                    f"`{rule}` is an integer from 1 to {limit}, not {shown(value)}",
                     argument.value.span,
                 )
             return ALL_SIZES

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from archc.diagnostics import Span
 from archc.graph.graph import Node, Value, WeightRef
 from archc.ops.base import Op
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.types import TensorType, format_shape
+from archc.types.dims import DimTooComplexError
 
 Bounds = Mapping[str, tuple[int, int | None]]
+
+MAX_ELEMENTS = 2**63 - 1
+"""Elements of one tensor: what the int64 of ONNX and of PyTorch can count."""
 
 
 def type_node(
@@ -48,14 +53,19 @@ def type_node(
     _check_arity(op_name, op, len(inputs))
     cx = ShapeContext(bounds or {})
     types = [value.type for value in inputs]
-    inferred = op.infer(cx, *types)
+    try:
+        inferred = op.infer(cx, *types)
+    except DimTooComplexError as error:
+        raise _too_complex(op_name, error) from None
     outputs = (inferred,) if isinstance(inferred, TensorType) else inferred
     _check_not_empty(op_name, outputs)
+    _check_not_too_large(op_name, outputs)
     names = keys or {}
     weights = tuple(
         WeightRef(names.get(w.name, f"{path}.{w.name}" if w.name else path), w)
         for w in op.weights(*types)
     )
+    _check_weights(op_name, weights)
     return Node(
         path=path,
         op_name=op_name,
@@ -93,3 +103,40 @@ def _check_not_empty(op_name: str, outputs: Sequence[TensorType]) -> None:
                 "empty-output",
                 f"`{op_name}` would produce {format_shape(output.shape)}, which holds no elements",
             )
+
+
+def _check_not_too_large(op_name: str, outputs: Sequence[TensorType]) -> None:
+    for output in outputs:
+        # Symbolic sizes are at least 1, so the known ones alone are a lower bound.
+        known = [dim for dim in output.shape if isinstance(dim, int)]
+        if prod(known) > MAX_ELEMENTS:
+            raise Refusal(
+                "too-large",
+                f"`{op_name}` would produce {format_shape(output.shape)}, more elements than "
+                "64 bits can count",
+                label=_product(known),
+            )
+
+
+def _check_weights(op_name: str, weights: Sequence[WeightRef]) -> None:
+    for ref in weights:
+        if ref.weight.numel > MAX_ELEMENTS:
+            name = f" `{ref.weight.name}`" if ref.weight.name else ""
+            raise Refusal(
+                "too-large",
+                f"the weight{name} of this `{op_name}` would have "
+                f"{format_shape(ref.weight.shape)}, more elements than 64 bits can count",
+                label=_product(ref.weight.shape),
+            )
+
+
+def _product(sizes: Sequence[int]) -> str:
+    return f"{' * '.join(map(str, sizes))} = {prod(sizes):,}"
+
+
+def _too_complex(op_name: str, error: DimTooComplexError) -> Refusal:
+    return Refusal(
+        "too-complex",
+        f"the size that `{op_name}` would produce is too long to be kept exact: {error}",
+        help=["give the input a fixed size"],
+    )

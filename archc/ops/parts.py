@@ -15,6 +15,9 @@ from archc.ops.fields import Int, PositiveInt, describe, whole
 from archc.ops.reach import UNTRACKED, Reach, Reaches
 from archc.types import Dim, TensorType, ceil_div, format_dim, format_shape, is_static
 
+MAX_OUTPUTS = 1000
+"""Outputs of one layer."""
+
 
 def _beyond(what: str, x: TensorType, axis: int, at: str) -> Refusal:
     size = format_dim(x.shape[axis])
@@ -183,6 +186,15 @@ def _parted(op: str, x: TensorType, axis: int) -> int:
     )
 
 
+def _demand_few(op: str, outputs: int, at: str) -> None:
+    if outputs > MAX_OUTPUTS:
+        raise Refusal(
+            "too-large",
+            f"`{op}` into {outputs:,} outputs; a layer has at most {MAX_OUTPUTS:,}",
+            at=at,
+        )
+
+
 def _shares_reach(x: TensorType, axis: int) -> Reaches:
     return (tuple(UNTRACKED if i == axis else Reach((i,)) for i in range(x.rank)),)
 
@@ -205,6 +217,7 @@ class Split(Op):
 
     def infer(self, cx: ShapeContext, x: TensorType) -> tuple[TensorType, ...]:
         """[a, b, c] -> [a, sizes[0], c], [a, sizes[1], c], ... for dim 1."""
+        _demand_few("split", len(self.sizes), "sizes")
         axis = axis_of(self.dim, x)
         size: Dim = x.shape[axis]
         total = sum(self.sizes)
@@ -247,6 +260,7 @@ class Chunk(Op):
         """[a, b, c] -> `chunks` times [a, b / chunks, c] for dim 1."""
         axis = axis_of(self.dim, x)
         size = _parted("chunk", x, axis)
+        _demand_few("chunk", self.chunks, "chunks")
         if size % self.chunks:
             raise Refusal(
                 "indivisible",

@@ -96,7 +96,7 @@ DOCUMENT = (
         is far above any network; a loop bound, or a parameter that was set too high, is usually
         to blame.
         """,
-        needs="a spec that unfolds to more than 100,000 layers",
+        needs="a spec that unfolds to more than 250,000 layers",
     ),
     entry(
         "expect-failed",

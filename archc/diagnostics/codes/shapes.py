@@ -81,6 +81,26 @@ SHAPES = (
         good=spec("layers: [{slice: , start: 1, stop: 2}]"),
     ),
     entry(
+        "too-large",
+        "A tensor has more elements than can be counted",
+        """
+        ONNX and PyTorch count elements with 64 bits, and a layer has at most 1,000 outputs. The
+        sizes are multiplied out beside the mark; mostly one of them has too many digits.
+        """,
+        bad=spec("layers: [{linear: 4000000000000000000}]", inputs="{x: [N, 32]}"),
+        good=spec("layers: [{linear: 40}]", inputs="{x: [N, 32]}"),
+    ),
+    entry(
+        "too-complex",
+        "A symbolic size is too long to be kept exact",
+        """
+        Sizes are exact expressions of the symbolic sizes of the inputs, however often they are
+        halved and added; beyond a thousand parts they are refused instead of being rounded. Give
+        the input a fixed size, or pool to a fixed size earlier.
+        """,
+        needs="a size of more than a thousand parts",
+    ),
+    entry(
         "too-few-values",
         "There is nothing to normalise over",
         """

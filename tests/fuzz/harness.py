@@ -1,0 +1,154 @@
+"""One case: checked under a watchdog, and what came out of it held to the promises."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from archc.compile import Checked, check_source
+from archc.diagnostics import Diagnostic, Source
+from archc.diagnostics.text import render_full
+from tests.fuzz.mutate import Mutant
+
+SECONDS = 2.0
+"""CPU time of one case: of the process, so that a busy machine makes no difference."""
+
+GIBIBYTE = 2**30
+MAX_LOWERED = 400
+"""Layers; larger networks are checked only."""
+
+
+class TooSlow(BaseException):
+    """Not an Exception, so that nothing on the way can catch it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a case led to.
+
+    Attributes:
+        problem: the broken promise; empty when there is none.
+        seconds: CPU time.
+        checked: the result; None when there is none.
+    """
+
+    problem: str
+    seconds: float
+    checked: Checked | None = None
+
+
+def limit_memory(extra: int = GIBIBYTE) -> None:
+    """Let this process have so much more memory than it has now."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, resource.RLIM_INFINITY))
+
+
+@contextlib.contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise TooSlow when the body takes more CPU time than this."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooSlow
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def run(mutant: Mutant, *, seconds: float = SECONDS, lower: bool = False) -> Outcome:
+    """Check a mutant.
+
+    Args:
+        mutant: the case.
+        seconds: CPU time it may take.
+        lower: whether an accepted network is also written as torch source.
+    """
+    start = _cpu()
+    checked = None
+    try:
+        with cpu_limit(seconds):
+            checked = _check(mutant)
+            problem = broken_promise(checked)
+            if not problem and lower and checked.graph is not None:
+                problem = _lower(checked)
+    except TooSlow:
+        problem = f"takes more than {seconds:g} s"
+    except MemoryError:
+        problem = "takes too much memory"
+    except Exception as error:
+        problem = f"{type(error).__name__} escapes: {error} ({_origin(error)})"
+    return Outcome(problem, _cpu() - start, checked)
+
+
+def same_again(mutant: Mutant, checked: Checked) -> bool:
+    """Whether a second check finds the same."""
+    return _told(_check(mutant).diagnostics) == _told(checked.diagnostics)
+
+
+def broken_promise(checked: Checked) -> str:
+    """What is wrong with a result: empty, if nothing is."""
+    if not checked.ok and not any(d.is_error for d in checked.diagnostics):
+        return "refused without an error"
+    for diagnostic in checked.diagnostics:
+        # A variant or param that the caller names has no place in any file.
+        if diagnostic.primary is None:
+            return f"{diagnostic.code} has no place"
+        for label in (diagnostic.primary, *diagnostic.secondary):
+            span = label.span
+            if not 0 <= span.start <= span.end <= len(span.source.text):
+                return f"{diagnostic.code} lies outside of the text"
+            str(span)
+    text = render_full(checked.diagnostics)
+    if not text.replace("\n", "").isprintable():
+        return "the rendering holds characters that are not printable"
+    return ""
+
+
+def _check(mutant: Mutant) -> Checked:
+    source = Source("case.yaml", mutant.text)
+    return check_source(source, None, mutant.variant, dict(mutant.overrides))
+
+
+def _lower(checked: Checked) -> str:
+    from archc.targets.torch import emit_torch
+
+    graph = checked.graph
+    assert graph is not None
+    if len(graph.nodes) > MAX_LOWERED:
+        return ""
+    source = emit_torch(graph)
+    if any(d.is_error for d in source.diagnostics):
+        return ""
+    compile(source.text, "case.py", "exec")
+    return ""
+
+
+def _told(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    return [
+        (d.code, d.message, str(d.primary.span) if d.primary else "", tuple(d.help))
+        for d in diagnostics
+    ]
+
+
+def _origin(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename.rpartition('archc/')[2]}:{trace.tb_lineno}"
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
