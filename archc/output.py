@@ -7,6 +7,7 @@ nothing temporary remains.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
@@ -62,7 +63,7 @@ class OutputFile(io.RawIOBase):
         self.path = path
         self.size = 0
         self._given = given
-        self._temporary = path.with_name(_temporary_name())
+        self._temporary = _temporary_beside(path)
         with _reported(given):
             # O_EXCL and a fresh name rather than mkstemp: the mode then follows the umask.
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -118,8 +119,7 @@ class OutputFile(io.RawIOBase):
         """Remove what is temporary."""
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
+        _remove(self._temporary)
 
 
 class OutputSet:
@@ -221,8 +221,29 @@ def atomic_file(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Itera
         yield out.main
 
 
-def _temporary_name() -> str:
-    return f".{secrets.token_hex(8)}.archc-tmp"
+_temporaries: dict[Path, int] = {}
+"""Temporary names that may exist -> the process that made them."""
+
+
+def _temporary_beside(path: Path) -> Path:
+    """A fresh name in the same folder."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.archc-tmp")
+    _temporaries[temporary] = os.getpid()
+    return temporary
+
+
+def _remove(temporary: Path) -> None:
+    """Remove a temporary file, if it is there."""
+    with suppress(OSError):
+        temporary.unlink()
+    _temporaries.pop(temporary, None)
+
+
+@atexit.register
+def _remove_what_is_left() -> None:
+    """Remove what an interrupt has left: it may come between making a file and remembering it."""
+    for temporary in [path for path, pid in _temporaries.items() if pid == os.getpid()]:
+        _remove(temporary)
 
 
 class _Replaced:
@@ -233,7 +254,7 @@ class _Replaced:
         self._existed = path.exists()
         self._kept: Path | None = None
         if self._existed:
-            kept = path.with_name(_temporary_name())
+            kept = _temporary_beside(path)
             with suppress(OSError):  # a file system without hard links cannot keep it
                 kept.hardlink_to(path)
                 self._kept = kept
@@ -244,15 +265,14 @@ class _Replaced:
             if self._kept is not None:
                 self._kept.replace(self._path)
                 # Moving a name over another of the same file does nothing and leaves both.
-                self._kept.unlink(missing_ok=True)
+                _remove(self._kept)
             elif not self._existed:
                 self._path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """The new file stays."""
         if self._kept is not None:
-            with suppress(OSError):
-                self._kept.unlink()
+            _remove(self._kept)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -234,6 +234,16 @@ def test_a_signal_leaves_no_trace(tmp_path, number, target) -> None:
     assert err == ("archc: interrupted\n" if number == signal.SIGINT else "")
 
 
+def test_interrupt_right_after_a_file_was_made_leaves_no_trace(tmp_path) -> None:
+    code = "import os, sys; from pathlib import Path; from archc.output import OutputFile\n"
+    code += "file = OutputFile(Path('a'), Path('a')); print(os.listdir()); sys.exit(3)"
+    process = start(code, cwd=tmp_path)
+    out, _ = process.communicate()
+    assert process.returncode == 3
+    assert ".archc-tmp" in out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_reader_that_has_gone_is_no_error(tmp_path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
