@@ -239,7 +239,8 @@ def note_fixed_batches(graph: Graph, sink: Diagnostics) -> None:
     """Say which inputs take one number of samples only: a batch axis may be missing."""
     for value in graph.inputs:
         size = value.type.shape[0]
-        if isinstance(size, int):
+        # One sample at a time is a deliberate choice, unless it looks like an image's channels.
+        if isinstance(size, int) and (size > 1 or value.type.rank == 3):
             sink.add(
                 Diagnostic(
                     "fixed-batch",

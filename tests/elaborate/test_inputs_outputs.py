@@ -165,3 +165,19 @@ def test_shapes_are_exact(compiled):
     net = compiled("layers: [{conv: 8, kernel: 3, stride: 2}, {maxpool: 2}]", "{x: [N, 3, H, W]}")
     shape = net.graph.node("1").output.type.shape
     assert shape == (symbol("N"), 8, (symbol("H") - 1) // 4, (symbol("W") - 1) // 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "noted"),
+    [
+        ("[N, 3, 8, 8]", False),
+        ("[3, 8, 8]", True),
+        ("[1, 8, 8]", True),
+        ("[1, 3, 8, 8]", False),
+        ("[16, 3, 8, 8]", True),
+        ("[1, 8]", False),
+    ],
+)
+def test_a_batch_that_may_be_missing(findings, shape, noted):
+    found = findings("layers: [identity]", f"{{x: {shape}}}")
+    assert [f.code for f in found] == ["fixed-batch"] * noted
