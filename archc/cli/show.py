@@ -85,6 +85,7 @@ def _text(report: Report, form: str, depth: int | None, full: bool, color: bool)
 
 def _width() -> int | None:
     """Columns to fit; None where nothing has to fit, as in a file or a pipe."""
-    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if on_terminal or os.environ.get("COLUMNS", "").isdigit():
         return shutil.get_terminal_size((100, 24)).columns
     return None
