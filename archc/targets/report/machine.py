@@ -40,7 +40,7 @@ COLUMNS = (
 def report_json(report: Report) -> str:
     """The report as one JSON object."""
     totals = report.totals
-    peak = report.peak.bytes
+    peak = report.peak()
     document = {
         "format": FORMAT,
         "name": report.graph.name,
@@ -56,8 +56,8 @@ def report_json(report: Report) -> str:
             "macs": _dim(totals.macs),
             "flops": _dim(totals.flops),
             "activation_bytes": _dim(totals.activation_bytes),
-            "peak_activation_bytes": None if peak is None else _dim(peak),
-            "peak_layer": report.peak.path,
+            "peak_activation_bytes": None if peak.bytes is None else _dim(peak.bytes),
+            "peak_layer": peak.path,
         },
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"

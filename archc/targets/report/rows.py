@@ -43,15 +43,17 @@ class Report:
         graph: the network.
         rows: one per layer, in dataflow order.
         totals: the sums.
-        peak: the most activation memory.
         complete: whether the whole network was typed.
     """
 
     graph: Graph
     rows: tuple[Row, ...]
     totals: Totals
-    peak: Peak
     complete: bool
+
+    def peak(self) -> Peak:
+        """The most activation memory; work over sums of symbolic sizes, done when asked."""
+        return peak_memory(self.graph)
 
     @property
     def unit(self) -> Mapping[str, Dim]:
@@ -82,7 +84,7 @@ def build_report(graph: Graph, *, complete: bool = True) -> Report:
         Row(node, explanation(node), cost, fields[node.output.name])
         for node, cost in zip(graph.nodes, costs, strict=True)
     )
-    return Report(graph, rows, total_cost(graph, costs), peak_memory(graph), complete)
+    return Report(graph, rows, total_cost(graph, costs), complete)
 
 
 def explanation(node: Node) -> tuple[str, ...]:

@@ -223,11 +223,10 @@ def _summary(report: Report) -> list[str]:
     if not report.complete:
         return [*lines, "the network is incomplete: what could not be typed is not shown"]
     work = [report.at_unit(dim) for dim in (totals.macs, totals.flops, totals.activation_bytes)]
-    peak = None if report.peak.bytes is None else report.at_unit(report.peak.bytes)
     macs, flops, results = work
     if is_static(macs) and is_static(results):
         lines.append(f"{count_text(macs)} MACs, {count_text(flops)} FLOPs")
-        lines.append(f"{bytes_text(results)} of results in all" + _peak(report, peak))
+        lines.append(f"{bytes_text(results)} of results in all" + _peak(report))
         if report.unit:
             names = " and ".join(report.unit)
             lines.append(f"work and memory at {names} = 1; --at {names.split()[0]}=8 for another")
@@ -237,8 +236,9 @@ def _summary(report: Report) -> list[str]:
     return [*lines, f"work and memory depend on {' and '.join(free)}: --at {example} shows them"]
 
 
-def _peak(report: Report, peak: Dim | None) -> str:
-    if peak is None:
+def _peak(report: Report) -> str:
+    peak = report.peak()
+    if peak.bytes is None:
         return ""
-    where = f" (while `{report.peak.path}` runs)" if report.peak.path else ""
-    return f", at most {bytes_text(peak)} alive at a time{where}"
+    where = f" (while `{peak.path}` runs)" if peak.path else ""
+    return f", at most {bytes_text(report.at_unit(peak.bytes))} alive at a time{where}"
