@@ -299,3 +299,12 @@ def test_all_sizes_fixed(tmp_path) -> None:
     runs, (problem,) = choose_sizes(graph, [7])
     assert not runs
     assert "its batch is fixed" in problem.message
+
+
+def test_outputs_of_training_are_not_compared(cli, tmp_path) -> None:
+    spec = (
+        "archc: 1\nname: aux\ninputs: {x: [N, 4]}\nlayers:\n  body: {linear: 8}\n"
+        "  aux: {linear: 2, side: training}\n  head: {linear: 2}\n"
+    )
+    (tmp_path / "aux.yaml").write_text(spec, encoding="utf-8")
+    assert {row[0] for row in rows(cli("verify", "aux.yaml").stdout)} == {"output"}
