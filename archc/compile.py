@@ -62,7 +62,7 @@ def check_file(
     if source is None:
         return Checked(None, None, None, tuple(findings))
     if path == "-":
-        return check_source(source, Path.cwd(), variant, overrides, findings)
+        return check_source(source, Path(), variant, overrides, findings)
     checked = check_source(source, Path(path).parent, variant, overrides, findings)
     return replace(checked, files=(Path(path), *checked.files))
 
@@ -84,7 +84,7 @@ def check_source(
         findings: what was found before.
     """
     with _paused_collection():
-        return _checked(source, folder or Path.cwd(), variant, overrides or {}, findings or [])
+        return _checked(source, folder or Path(), variant, overrides or {}, findings or [])
 
 
 @contextmanager

@@ -32,16 +32,16 @@ def apply_init(node: Node, written: TreeNode, scope: LayerScope) -> Node:
     Raises:
         ExpressionError: a weight, a distribution or a number is wrong.
     """
-    wanted = _by_weight(node, written)
+    wanted, places = _by_weight(node, written)
     names = [ref.weight.name for ref in node.weights]
-    for name, value in wanted.items():
+    for name, span in places.items():
         if name not in names:
             close = closest(name, names)
             listing = ", ".join(f"`{known}`" for known in names) or "none"
             raise ExpressionError(
                 "unknown-attribute",
                 f"`{node.op_name}` has no weight `{name}`",
-                value.span,
+                span,
                 [f"did you mean `{close}`?" if close else f"its weights: {listing}"],
             )
     weights = tuple(
@@ -53,10 +53,11 @@ def apply_init(node: Node, written: TreeNode, scope: LayerScope) -> Node:
     return replace(node, weights=weights)
 
 
-def _by_weight(node: Node, written: TreeNode) -> dict[str, Scalar]:
+def _by_weight(node: Node, written: TreeNode) -> tuple[dict[str, Scalar], dict[str, Span]]:
+    """Distributions by weight, and where the weights are named."""
     if isinstance(written, Scalar):
         only = node.weights[0].weight.name if len(node.weights) == 1 else "weight"
-        return {only: written}
+        return {only: written}, {only: written.span}
     if not isinstance(written, MappingNode):
         raise ExpressionError(
             "wrong-kind", "`init` is a distribution, or one per weight", written.span
@@ -66,7 +67,7 @@ def _by_weight(node: Node, written: TreeNode) -> dict[str, Scalar]:
         if not isinstance(entry.value, Scalar):
             raise ExpressionError("wrong-kind", "this is no distribution", entry.value.span)
         wanted[entry.key.text] = entry.value
-    return wanted
+    return wanted, {entry.key.text: entry.key.span for entry in written.entries}
 
 
 def _init(written: Scalar, ref: WeightRef, scope: LayerScope) -> Init:

@@ -28,24 +28,30 @@ def join(elaborator: Elaborator, structure: Join, flow: Flow, place: Place) -> F
 
 
 def _residual(elaborator: Elaborator, structure: Join, flow: Flow, place: Place) -> Flow:
+    if not structure.body.items:
+        return _empty(elaborator, structure)
     joined = structure.skip is None or elaborator.truth(structure.skip, flow, place)
     main = elaborator.chain(structure.body, flow, place)
     if not joined:
         return main
     if main is flow and flow is not None and structure.shortcut is None:
-        elaborator.sink.error(
-            "branch-empty",
-            "the body of this `residual` has no layers",
-            structure.head.span,
-            help=["it would add its input to itself"],
-        )
-        return None
+        return _empty(elaborator, structure)
     if structure.drop_path is not None:
         main = _drop_path(elaborator, structure.drop_path, main, flow, place)
     shortcut = flow
     if structure.shortcut is not None:
         shortcut = elaborator.chain(structure.shortcut, flow, place)
     return _combine(elaborator, "add", {}, [main, shortcut], structure, place)
+
+
+def _empty(elaborator: Elaborator, structure: Join) -> Flow:
+    elaborator.sink.error(
+        "branch-empty",
+        "the body of this `residual` has no layers",
+        structure.head.span,
+        help=["it would add its input to itself"],
+    )
+    return None
 
 
 def _drop_path(

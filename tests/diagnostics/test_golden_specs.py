@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from archc.diagnostics import Diagnostic
+from archc.diagnostics.codes import CODES
 from archc.diagnostics.text import render_full, summary
 
 GOLDEN = Path(__file__).parent / "golden"
 SPECS = sorted(GOLDEN.glob("*.yaml"))
-EXPECT = re.compile(r"# expect: (error|warning)\[([a-z-]+)\] (\d+):(\d+)\n")
+EXPECT = re.compile(r"# expect: (error|warning|note)\[([a-z-]+)\] (\d+):(\d+)\n")
 
 
 def _expected(text: str) -> list[str]:
@@ -59,3 +60,12 @@ def test_findings_and_their_rendering(
 def test_every_rendering_belongs_to_a_spec() -> None:
     assert len(SPECS) >= 10
     assert {path.stem for path in GOLDEN.iterdir()} == {path.stem for path in SPECS}
+
+
+def test_every_code_that_a_text_shows_has_a_golden_spec() -> None:
+    shown = {
+        line.split("[")[1].split("]")[0]
+        for spec in SPECS
+        for line in _expected(spec.read_text("utf-8"))
+    }
+    assert sorted({name for name, code in CODES.items() if code.bad} - shown) == []
