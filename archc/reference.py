@@ -84,11 +84,14 @@ def _attributes(op: type[Op]) -> Iterator[str]:
     schema = op.model_json_schema()
     required = set(schema.get("required", ()))
     for name, info in schema.get("properties", {}).items():
+        if name in op.references:
+            continue
         shown = f"`{name}`" + (" *(principal)*" if name == op.principal else "")
         default = "required" if name in required else f"`{_plain(info.get('default'))}`"
         yield f"| {shown} | {_takes(info)} | {default} |"
     for name in op.references:
-        yield f"| `{name}` | the name of a layer | `none` |"
+        default = "required" if name in required else "`none`"
+        yield f"| `{name}` | the name of a layer | {default} |"
 
 
 def _plain(value: object) -> str:
@@ -110,7 +113,7 @@ def _takes(info: Mapping[str, Any]) -> str:
         return "integer or symbolic dim"  # the only field of several types is a dim
     if kind == "array":
         return f"a list of {_plural(_takes(info.get('items', {})))}"
-    return _KINDS.get(kind, kind) + _range(info)
+    return f"{_KINDS.get(kind, kind)}{_range(info)}"
 
 
 _KINDS = {

@@ -15,9 +15,10 @@ from archc.elaborate.arguments import (
     unknown_attribute,
 )
 from archc.elaborate.blocks import call_block
-from archc.elaborate.env import LayerValue, OpWord, Poisoned, closest
+from archc.elaborate.env import LayerScope, LayerValue, OpWord, Poisoned, closest
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
+from archc.elaborate.keys import apply_keys, refuse_keys
 from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
@@ -36,11 +37,16 @@ def call(
 ) -> Flow:
     """Elaborate an op or a block."""
     held = _held(elaborator, call, inputs[0], place)
+    keys = call.common.keys
     if isinstance(held, LayerValue):
+        if keys is not None:
+            refuse_keys(keys, f"the layer that `{call.head.text}` holds")
         return _held_layer(elaborator, call, held, path, inputs, place)
     module = held.module or place.frame.module
     found = module.blocks.get(held.name) or elaborator.standard.get(held.name)
     if found is not None:
+        if keys is not None:
+            refuse_keys(keys, f"the block `{held.name}`")
         return call_block(elaborator, call, *found, path, inputs, place)
     if held.name in elaborator.ops:
         return _op(elaborator, call, held.name, path, inputs, place)
@@ -167,13 +173,20 @@ def _op(
         place.frame,
         attribute_spans=evaluated.spans,
     )
-    init = call.common.init
-    if init is not None and outputs[0] is not None:
-        scope = elaborator.scope(place, inputs[0])
-        builder.revise(path, lambda node: apply_init(node, init, scope))
+    if outputs[0] is not None:
+        _apply_common(elaborator, call, path, elaborator.scope(place, inputs[0]))
     for index, output in enumerate(outputs):
         builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]
+
+
+def _apply_common(elaborator: Elaborator, call: Call, path: str, scope: LayerScope) -> None:
+    """Change the layer just made as `init` and `keys` say."""
+    init, keys = call.common.init, call.common.keys
+    if init is not None:
+        elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
+    if keys is not None:
+        elaborator.builder.revise(path, lambda node: apply_keys(node, keys, scope))
 
 
 def _evaluated(
@@ -184,7 +197,9 @@ def _evaluated(
     inputs: list[Flow],
     place: Place,
 ) -> _Evaluated:
-    found = _Evaluated({}, list(inputs))
+    found = _Evaluated({}, _main_inputs(call, op, inputs))
+    entering = inputs[0]
+    referenced: dict[str, Flow] = {}
     written = written_arguments(call, name, op.principal, place)
     add_defaults(elaborator, written, name, place)
     for key, (argument, home) in written.items():
@@ -192,9 +207,10 @@ def _evaluated(
         found.places[key] = argument.value.span
         try:
             if key in op.references:
-                found.operands.append(elaborator.reference(argument.value, inputs[0], home))
+                referenced[key] = elaborator.reference(argument.value, entering, home)
+                found.values[key] = True
             elif key in op.model_fields or op.model_config.get("extra") == "allow":
-                found.values[key] = _field(elaborator, op, key, argument.value, inputs[0], home)
+                found.values[key] = _field(elaborator, op, key, argument.value, entering, home)
             else:
                 unknown_attribute(name, key, _attributes(op), argument.key.span, elaborator.sink)
                 found.failed = True
@@ -203,11 +219,18 @@ def _evaluated(
             found.failed = True
         except Poisoned:
             found.failed = True
+    found.operands += [referenced[key] for key in op.references if key in referenced]
     return found
 
 
+def _main_inputs(call: Call, op: type[Op], inputs: list[Flow]) -> list[Flow]:
+    """What a layer reads besides its references; one that reads nothing stands in any chain."""
+    reads_nothing = op.arity == (0, 0) and call.common.origin is None
+    return [] if reads_nothing else list(inputs)
+
+
 def _attributes(op: type[Op]) -> list[str]:
-    return [*op.model_fields, *op.references]
+    return list(op.model_fields)
 
 
 def _field(

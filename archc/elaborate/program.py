@@ -24,6 +24,7 @@ from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Frame, Module, Place
 from archc.elaborate.imports import Library, with_blocks
 from archc.elaborate.inputs import Inputs, bind_inputs
+from archc.elaborate.keys import check_keys
 from archc.elaborate.outputs import bind_outputs
 from archc.elaborate.params import check_kind, define
 from archc.graph import Graph, Value
@@ -237,6 +238,7 @@ class _Program:
         self._check_defaults()
         if bound is None:
             return None
+        check_keys(self.builder.nodes, self.sink)
         if not self.builder.nodes and not self.sink.has_errors:
             self.sink.error(
                 "no-layers",

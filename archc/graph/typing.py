@@ -50,7 +50,7 @@ def type_node(
     Raises:
         Refusal: the layer cannot work on these inputs.
     """
-    _check_arity(op_name, op, len(inputs))
+    _check_arity(op_name, op, len(inputs) - len(op.referenced))
     cx = ShapeContext(bounds or {})
     types = [value.type for value in inputs]
     try:

@@ -202,7 +202,8 @@ class Op(BaseModel):
         principal: the field that the layer's first key fills (`conv: 64` fills `out`).
         arity: how many inputs: (least, most); most None is any number.
         text_fields: fields whose value is plain text, never an expression.
-        references: attributes that name another layer; its value becomes a further input.
+        references: attributes that name another layer, whose value becomes a further input. Each
+            has a field of the same name that says whether it is given; its inputs come last.
     """
 
     model_config = ConfigDict(
@@ -213,6 +214,11 @@ class Op(BaseModel):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     text_fields: ClassVar[frozenset[str]] = frozenset()
     references: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def referenced(self) -> tuple[str, ...]:
+        """The references that are given, in the order of the last inputs."""
+        return tuple(name for name in self.references if getattr(self, name))
 
     def infer(self, cx: ShapeContext, *args: Any, **kwargs: Any) -> Types:
         """The output type(s) for input types `args`.

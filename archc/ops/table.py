@@ -13,6 +13,7 @@ from archc.ops.activation import (
     Relu6,
 )
 from archc.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool
+from archc.ops.attention import Attention
 from archc.ops.axes import Permute, Squeeze, Transpose, Unsqueeze
 from archc.ops.base import Op
 from archc.ops.batchnorm import BatchNorm
@@ -39,6 +40,7 @@ OPS: dict[str, type[Op]] = {
     "adaptive_maxpool": AdaptiveMaxPool,
     "add": Add,
     "add_param": AddParam,
+    "attention": Attention,
     "avgpool": AvgPool,
     "batchnorm": BatchNorm,
     "celu": Celu,

@@ -28,7 +28,7 @@ from archc.spec.syntax import (
 from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty
 from archc.spec.tree import Mapping as MappingNode
 
-COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "doc"})
+COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "doc"})
 """Keys that every layer takes."""
 
 MACHINE = "op"
@@ -237,6 +237,7 @@ class ChainReader:
             when=self.scalar(entries.get("when")),
             expect=node("expect"),
             init=node("init"),
+            keys=node("keys"),
             doc=doc.text if doc is not None else "",
         )
 

@@ -22,6 +22,7 @@ class Common:
     when: Scalar | None = None
     expect: Node | None = None
     init: Node | None = None
+    keys: Node | None = None
     doc: str = ""
 
 

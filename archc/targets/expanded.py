@@ -80,25 +80,42 @@ def _reference(name: str) -> str:
 
 
 def _layer(node: Node, current: str) -> str:
+    count = len(node.inputs) - len(node.op.referenced)
+    sources = [_reference(value.name) for value in node.inputs]
     attributes = dict(_attributes(node))
+    attributes |= {
+        name: _text(source)
+        for name, source in zip(node.op.referenced, sources[count:], strict=True)
+    }
     principal = node.op.principal
     head = attributes.pop(principal, "") if principal is not None else ""
     parts = [f"{node.op_name}: {head}".rstrip() if head else f"{node.op_name}: "]
     parts += [f"{name}: {value}" for name, value in attributes.items()]
-    sources = [_reference(value.name) for value in node.inputs]
-    if sources != [_reference(current)]:
-        listed = ", ".join(_text(source) for source in sources)
-        parts.append(f"from: [{listed}]" if len(sources) > 1 else f"from: {listed}")
+    if count and sources[:count] != [_reference(current)]:
+        listed = ", ".join(_text(source) for source in sources[:count])
+        parts.append(f"from: [{listed}]" if count > 1 else f"from: {listed}")
     init = dict(_inits(node))
     if len(node.weights) == 1 and init:
         parts.append(f"init: {next(iter(init.values()))}")
     elif init:
         parts.append("init: {" + ", ".join(f"{key}: {text}" for key, text in init.items()) + "}")
+    keys = dict(_keys(node))
+    if keys:
+        parts.append("keys: {" + ", ".join(f"{name}: {_text(k)}" for name, k in keys.items()) + "}")
     if node.side is not None:
         parts.append(f"side: {'training' if node.side == 'training' else 'true'}")
     if len(parts) == 1 and not head:
         return node.op_name
     return "{" + ", ".join(parts) + "}"
+
+
+def _keys(node: Node) -> Iterator[tuple[str, str]]:
+    """Keys of weights that are not the layer's path and the weight's name."""
+    level = node.path.rpartition(".")[0]
+    for ref in node.weights:
+        name = ref.weight.name
+        if name and ref.key != f"{node.path}.{name}":
+            yield name, ref.key.removeprefix(f"{level}.") if level else ref.key
 
 
 def _inits(node: Node) -> Iterator[tuple[str, str]]:

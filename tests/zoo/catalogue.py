@@ -30,9 +30,17 @@ VARIANTS = {
     ],
     "shufflenet_v2": [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")],
     "squeezenet": ["squeezenet1_0", "squeezenet1_1"],
+    "vit": ["vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"],
     "vgg": [f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")],
 }
 """Spec -> its variants, each named as the torchvision model it equals."""
+
+REORDERED = {
+    # torch.nn.MultiheadAttention puts the sequence before the batch, and so adds biases apart.
+    "vit",
+}
+"""Specs whose float operations come in another order than torchvision's: equal by the gate, not
+bit by bit."""
 
 SINGLE = ("googlenet", "inception_v3", "mobilenet_v2")
 """Specs without variants, named as the torchvision model they equal."""
@@ -59,6 +67,7 @@ SLICE = {
     "resnext50_32x4d",
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
+    "vit_b_32",
 }
 
 

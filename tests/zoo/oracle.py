@@ -56,7 +56,12 @@ def _options(name: str) -> dict[str, bool]:
 
 
 def oracle_model(name: str) -> torch.nn.Module:
-    """A torchvision model at random initialisation, in eval mode."""
+    """A torchvision model at random initialisation, in eval mode.
+
+    Attention takes its ordinary path: the fused one that torch.nn.MultiheadAttention has for
+    inference rounds differently, and training does not use it.
+    """
+    torch.backends.mha.set_fastpath_enabled(False)
     return torchvision_models().get_model(name, weights=None, **_options(name)).eval()
 
 
