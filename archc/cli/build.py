@@ -51,7 +51,11 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
     help="Weights to use: .safetensors, or .pth (needs torch).",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the weights drawn without a file."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the weights drawn without a file.",
 )
 @click.option(
     "--opset",

@@ -31,7 +31,13 @@ from archc.cli.progress import Progress, format_size
 @click.option(
     "--at", metavar="N=8,H=224", callback=parse_sizes, help="Sizes of symbolic dims, random input."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random input.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of random input.",
+)
 def command(
     model: str,
     inputs: tuple[str, ...],
@@ -49,8 +55,6 @@ def command(
         raise click.UsageError(f"outputs are written as .npz: -o {output}.npz")
     if at and inputs:
         raise click.UsageError("--at is for random input; files have their own sizes")
-    if seed < 0:
-        raise click.UsageError("a seed is 0 or more")
     from archc.runtime import RunError, open_model, random_feed, read_feed
 
     try:

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="ONNX operator set.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights and inputs.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of weights and inputs.",
+)
 @click.option(
     "--batch",
     "batches",

@@ -13,7 +13,7 @@ from archc.graph import Graph
 from archc.parity.gate import Comparison, compare
 from archc.parity.report import Report
 from archc.parity.sizes import choose_sizes, draw_inputs, unfeedable
-from archc.runtime import RunError, open_model
+from archc.runtime import RunError, first_line, open_model
 from archc.weights import RandomisedWeights, WeightSource
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def _run(graph: Graph, module: Any, feed: Feed, tell: Tell) -> dict[str, Array]:
     try:
         return run_torch(graph, module, feed)
     except Exception as error:  # torch raises whatever its operators do
-        raise _TargetError(f"`{graph.name}` fails in PyTorch on {shapes}: {error}") from error
+        message = f"`{graph.name}` fails in PyTorch on {shapes}: {first_line(error)}"
+        raise _TargetError(message) from error
 
 
 def _doubled(feed: Feed) -> dict[str, Array]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from archc.runtime.feed import fitting_feed, random_feed, read_feed
 from archc.runtime.images import read_image
-from archc.runtime.model import Model, ModelInput, RunError, open_model, open_session
+from archc.runtime.model import Model, ModelInput, RunError, first_line, open_model, open_session
 from archc.runtime.results import top_k, write_arrays
 
 __all__ = [
     "Model",
     "ModelInput",
     "RunError",
+    "first_line",
     "fitting_feed",
     "open_model",
     "open_session",

@@ -27,7 +27,8 @@ def random_feed(model: Model, at: Mapping[str, int], seed: int) -> dict[str, Any
     """Random inputs: standard normal floats, zeros and ones for integers.
 
     Raises:
-        RunError: `at` names a size that the model does not have.
+        RunError: `at` names a size that the model does not have, or there is no memory for so
+            much input.
     """
     import numpy as np
 
@@ -36,10 +37,13 @@ def random_feed(model: Model, at: Mapping[str, int], seed: int) -> dict[str, Any
     feed: dict[str, Any] = {}
     for declared in model.inputs:
         shape = declared.sizes(at)
-        if declared.dtype.startswith("float"):
-            feed[declared.name] = rng.standard_normal(shape).astype(declared.dtype)
-        else:
-            feed[declared.name] = rng.integers(0, 2, shape).astype(declared.dtype)
+        is_float = declared.dtype.startswith("float")
+        try:
+            numbers = rng.standard_normal(shape) if is_float else rng.integers(0, 2, shape)
+            feed[declared.name] = np.asarray(numbers).astype(declared.dtype)
+        except (MemoryError, ValueError) as error:  # the latter for more than can be counted
+            message = f"input `{declared.name}` of {list(shape)} does not fit into memory"
+            raise RunError("run-failed", message, model.path) from error
     return feed
 
 

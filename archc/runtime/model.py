@@ -190,4 +190,6 @@ def _declared(item: Any, path: str) -> ModelInput:
     dtype = _NUMPY_DTYPES.get(item.type)
     if dtype is None:
         raise RunError("run-failed", f"input `{item.name}` takes {item.type}, not numbers", path)
-    return ModelInput(item.name, tuple(item.shape), dtype)
+    # Some exporters write -1 for a size that is open.
+    shape = tuple(None if isinstance(dim, int) and dim < 0 else dim for dim in item.shape)
+    return ModelInput(item.name, shape, dtype)

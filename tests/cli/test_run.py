@@ -317,6 +317,25 @@ def test_names_from_a_model_are_escaped(cli, tmp_path) -> None:
     assert cli("run", "e.onnx").stdout.startswith("y\\x1b[2J [1] float32\n")
 
 
+# More than addresses can be given to, and more than can be counted.
+@pytest.mark.parametrize("shape", [[10**6, 10**9], [10**12, 10**12]])
+def test_more_input_than_there_is_memory(cli, tmp_path, shape) -> None:
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)
+    node = helper.make_node("Identity", ["x"], ["y"])
+    save_model(tmp_path / "h.onnx", {"x": (TensorProto.FLOAT, shape)}, [node], [output])
+    text = refused(cli("run", "h.onnx", code=1), "run-failed")
+    assert f"input `x` of {shape} does not fit into memory" in text
+
+
+def test_minus_one_is_an_open_size(cli, tmp_path) -> None:
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [-1, 2])
+    node = helper.make_node("Identity", ["x"], ["y"])
+    save_model(tmp_path / "m.onnx", {"x": (TensorProto.FLOAT, [-1, 2])}, [node], [output])
+    assert cli("run", "m.onnx").stdout.startswith("y [1, 2] float32\n")
+    np.save("x.npy", np.zeros((3, 2), np.float32))
+    assert cli("run", "m.onnx", "x.npy").stdout.startswith("y [3, 2] float32\n")
+
+
 def test_unknown_size(cli, model) -> None:
     text = refused(cli("run", model, "--at", "H=3", code=1), "run-failed")
     assert "leaves no size `H` open" in text

@@ -101,6 +101,11 @@ def test_opset_that_cannot_be_written(cli, small) -> None:
     assert "error[unsupported-opset]" in cli("verify", "small.yaml", "--opset", "3", code=1).stderr
 
 
+def test_seeds_are_not_negative(cli, small) -> None:
+    for command in (["verify"], ["build", "--to", "onnx"]):
+        assert "'--seed'" in cli(*command, "small.yaml", "--seed", "-1", code=2).stderr
+
+
 def test_fixed_batch(cli, tmp_path) -> None:
     spec = "archc: 1\nname: f\ninputs: {x: [2, 3]}\nlayers: [{linear: 4}]\n"
     (tmp_path / "f.yaml").write_text(spec, encoding="utf-8")
