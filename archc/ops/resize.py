@@ -138,13 +138,13 @@ class Resize(Op):
     """
 
     principal = "size"
-    arity = (1, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)
 
     size: Sizes = None
     scale: Scales = None
     mode: Mode = "nearest"
     align_corners: Flag = False
+    like: Flag = False
 
     def infer(self, cx: ShapeContext, x: TensorType, like: TensorType | None = None) -> TensorType:
         """[N, C, ...] -> [N, C, *size]."""

@@ -177,6 +177,7 @@ def resizes(draw: Draw) -> Case:
         scales = st.sampled_from([1, 2, 3, 4, 5, 7, 0.5, 0.25, 1.5, 2.5, 0.75, 1.25, 0.625])
         attributes["scale"] = each(draw, count, scales)
     else:
+        attributes["like"] = True
         shapes.append(image(draw, count))
     return Case("resize", Resize.model_validate(attributes), tuple(shapes))
 

@@ -99,7 +99,7 @@ def source(name: str, attributes: dict[str, Any], *shapes: Shape) -> str:
         ("resize", {"size": [4, 5]}, [IMAGE], 'F.interpolate(x, size=(4, 5), mode="nearest")'),
         (
             "resize",
-            {},
+            {"like": True},
             [IMAGE, (N, 1, 64, W)],
             'F.interpolate(x0, size=x1.shape[2:], mode="nearest")',
         ),

@@ -267,7 +267,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[Shape], str, str | None, str, str]
     ),
     (
         "resize",
-        {},
+        {"like": True},
         [(N, 3, 9, 9), (N, 3, 9)],
         "wrong-rank",
         "like",
