@@ -15,6 +15,7 @@ from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
 from archc.graph.specialise import specialised
 from archc.ops.table import OPS
+from archc.spec.expressions.fault import steps_in_all
 from archc.spec.files import read_source
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Spec
@@ -117,7 +118,8 @@ def _checked(
     if spec is not None:
         choice = Choice(variant, _overrides(overrides, sink))
         sources = Sources(OPS, words, importer.libraries, standard, importer.incomplete)
-        partial = elaborate(spec, choice, sources, sink)
+        with steps_in_all():
+            partial = elaborate(spec, choice, sources, sink)
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors
     graph = partial if whole else None
     return Checked(source, spec, graph, tuple(sink.sorted()), importer.files, partial)

@@ -15,6 +15,9 @@ from pydantic_core import PydanticCustomError
 
 from archc.types import Dim, Expr
 
+MAX_SHOWN = 80
+"""Characters of a value that a message shows."""
+
 
 def describe(value: object) -> str:
     """A value as a message shows it, with its kind."""
@@ -23,10 +26,14 @@ def describe(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, str):
-        return f"the word `{value}`"
+        return f"the word `{_shortened(value)}`"
     if isinstance(value, (list, tuple)):
-        return f"the list {list(value)}"
-    return f"`{value}`"
+        return f"the list {_shortened(str(list(value[:MAX_SHOWN])))}"
+    return f"`{_shortened(str(value))}`"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def whole(value: Any, least: int | None, what: str) -> int:

@@ -84,13 +84,18 @@ def base_of(name: str, text: str) -> Base:
     checked = check_source(Source(name, text))
     assert checked.spec is not None, name
     base = Base(name, text)
-    base.variants += checked.spec.variants
+    required = any(param.kind is not None for param in checked.spec.params.values())
+    # A param without a value is a fault of its own, and would be the first to be told.
+    base.variants = [*([] if required else [None]), *checked.spec.variants]
     base.params += checked.spec.params
     words = {*OPS, *checked.spec.blocks}
     _collect(base, root, words)
     for entry in root.entries:
-        if entry.key.text in ("layers", "blocks"):
+        if entry.key.text == "layers":
             base.calls += _calls(entry.value, words)
+        elif entry.key.text == "blocks" and isinstance(entry.value, Mapping):
+            for block in entry.value.entries:
+                base.calls += _calls(block.value, words)
     return base
 
 

@@ -59,6 +59,12 @@ VALUES = (
 )
 """Values of every kind, mostly the wrong ones."""
 
+WRONG = (
+    *("-7", "1e400", ".nan", "9**9**9", "10**20", "range(10**12)", "1 // 0", "x.y", "__import__"),
+    *("nobody", "nobody + 1", "2 +", "(2", "f(2)", "[2] * 2 - 1", "'2 = 2'", "lambda: 2", "2 if 2"),
+)
+"""Values that are at fault wherever they stand."""
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -121,17 +127,6 @@ def attribute_renamed(rng: Random, base: Base) -> Edit | None:
     return _replace(key, _misspelt(rng, key.text), call.node.span)
 
 
-def attribute_dropped(rng: Random, base: Base) -> Edit | None:
-    """An argument is left out."""
-    calls = [c for c in base.calls if c.arguments and span_text(c.node.span).startswith("{")]
-    if not calls:
-        return None
-    call = rng.choice(calls)
-    entry = rng.choice(call.arguments)
-    start = base.text.rfind(",", 0, entry.key.span.start)
-    return Edit(start, entry.value.span.end, "", call.node.span)
-
-
 def attribute_doubled(rng: Random, base: Base) -> Edit | None:
     """An argument is given twice."""
     calls = [c for c in base.calls if c.arguments and span_text(c.node.span).startswith("{")]
@@ -143,8 +138,17 @@ def attribute_doubled(rng: Random, base: Base) -> Edit | None:
     return Edit(end, end, f", {span_text(entry.key.span.to(entry.value.span))}", call.node.span)
 
 
-def value_of_call(rng: Random, base: Base) -> Edit | None:
-    """A value of a call is negative, huge, a float, of another kind."""
+def value_spoilt(rng: Random, base: Base) -> Edit | None:
+    """A value of a call becomes one that no attribute takes."""
+    return _value_of_call(rng, base, WRONG)
+
+
+def value_exchanged(rng: Random, base: Base) -> Edit | None:
+    """A value of a call is negative, huge, a float, of another kind; some fit."""
+    return _value_of_call(rng, base, VALUES)
+
+
+def _value_of_call(rng: Random, base: Base, values: tuple[str, ...]) -> Edit | None:
     calls = [call for call in base.calls if call.head is not None]
     if not calls:
         return None
@@ -153,7 +157,7 @@ def value_of_call(rng: Random, base: Base) -> Edit | None:
     entry = rng.choice([call.head, *call.arguments])
     if span_text(entry.value.span) == "":
         return None
-    return _replace(entry.value, rng.choice(VALUES), call.node.span)
+    return _replace(entry.value, rng.choice(values), call.node.span)
 
 
 def op_renamed(rng: Random, base: Base) -> Edit | None:
@@ -190,9 +194,8 @@ def expression_broken(rng: Random, base: Base) -> Edit | None:
 
 LOCAL: tuple[Mutator, ...] = (
     attribute_renamed,
-    attribute_dropped,
     attribute_doubled,
-    value_of_call,
+    value_spoilt,
     op_renamed,
     reference_renamed,
     expression_broken,
@@ -201,6 +204,17 @@ LOCAL: tuple[Mutator, ...] = (
 
 
 # -- changes whose consequences lie elsewhere --------------------------------------------------
+
+
+def attribute_dropped(rng: Random, base: Base) -> Edit | None:
+    """An argument is left out."""
+    calls = [c for c in base.calls if c.arguments and span_text(c.node.span).startswith("{")]
+    if not calls:
+        return None
+    call = rng.choice(calls)
+    entry = rng.choice(call.arguments)
+    start = base.text.rfind(",", 0, entry.key.span.start)
+    return Edit(start, entry.value.span.end, "", call.node.span)
 
 
 def op_exchanged(rng: Random, base: Base) -> Edit | None:
@@ -325,6 +339,8 @@ def _text_edit(base: Base, start: int, end: int, new: str) -> Edit:
 
 
 GLOBAL: tuple[Mutator, ...] = (
+    attribute_dropped,
+    value_exchanged,
     op_exchanged,
     scalar_exchanged,
     number_changed,

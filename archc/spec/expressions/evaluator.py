@@ -70,7 +70,11 @@ def evaluate(
     Raises:
         Fault: with its place, the innermost operation that fails.
     """
-    return _Evaluator(tree, scope, unknown).visit(tree.root)
+    evaluator = _Evaluator(tree, scope, unknown)
+    value = evaluator.visit(tree.root)
+    if isinstance(value, list):
+        evaluator.measure(value)
+    return value
 
 
 class _Evaluator:
@@ -95,6 +99,28 @@ class _Evaluator:
         except Fault as fault:
             if fault.place is None:
                 self.locate(fault, node)
+            raise
+
+    def measure(self, items: list[Value]) -> None:
+        """Count the items of a list with those of the lists in it.
+
+        Lists are shared, not copied: `[a, a]` of `[b, b]` of ... is small until it is walked.
+        """
+        total, stack = 0, [items]
+        while stack:
+            inner = stack.pop()
+            total += len(inner)
+            if total > MAX_LIST:
+                raise Fault(
+                    "expression-limit",
+                    f"a list of more than {MAX_LIST:,} items, those of inner lists counted",
+                    place=self.tree.place(self.tree.root),
+                )
+            stack += [item for item in inner if isinstance(item, list)]
+        try:
+            self.budget.spend(total)
+        except Fault as fault:
+            self.locate(fault, self.tree.root)
             raise
 
     def locate(self, fault: Fault, node: ast.expr) -> None:

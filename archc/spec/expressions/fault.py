@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from archc.spec.tree import INT_LIMIT
@@ -24,6 +27,24 @@ MAX_TEXT = 1000
 
 MAX_STEPS = 1_000_000
 """Operations and list items of one evaluation."""
+
+MAX_STEPS_IN_ALL = 4_000_000
+"""Operations and list items of all evaluations of a spec together."""
+
+_in_all: ContextVar[list[int] | None] = ContextVar("_in_all", default=None)
+
+
+@contextmanager
+def steps_in_all(limit: int = MAX_STEPS_IN_ALL) -> Iterator[None]:
+    """Let the evaluations in the body take so many steps together.
+
+    A loop repeats an expression as often as it likes; alone each of them is within its bounds.
+    """
+    token = _in_all.set([limit])
+    try:
+        yield
+    finally:
+        _in_all.reset(token)
 
 
 class Fault(Exception):  # noqa: N818 - a finding on its way to a place, not a failure of ours
@@ -92,12 +113,13 @@ def bounded(value: Any) -> Any:
 
 
 class Budget:
-    """Counts down the steps of one evaluation."""
+    """Counts down the steps of one evaluation, and those of all of them (`steps_in_all`)."""
 
-    __slots__ = ("left",)
+    __slots__ = ("in_all", "left")
 
     def __init__(self) -> None:
         self.left = MAX_STEPS
+        self.in_all = _in_all.get()
 
     def spend(self, steps: int = 1) -> None:
         """Take steps.
@@ -108,6 +130,10 @@ class Budget:
         self.left -= steps
         if self.left < 0:
             raise limit(f"the expression takes more than {MAX_STEPS:,} steps")
+        if self.in_all is not None:
+            self.in_all[0] -= steps
+            if self.in_all[0] < 0:
+                raise limit("the expressions of the spec together take too many steps")
 
     def listed(self, items: int) -> None:
         """Take the steps that a list of so many items costs, before it is built."""
