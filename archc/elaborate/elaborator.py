@@ -109,7 +109,8 @@ class Elaborator:
         except Poisoned:
             pass
         else:
-            self.builder.step(item.header.span, len(bound))
+            # Loops in loops multiply: a turn counts once for each loop that it is a turn of.
+            self.builder.step(item.header.span, len(bound) * place.env.depth)
             return [(item.chain, place.within(env=place.env.child(names))) for names in bound]
         return []
 

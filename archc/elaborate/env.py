@@ -128,6 +128,11 @@ class Env:
         """A level inside this one."""
         return Env(self, dict(values or {}))
 
+    @property
+    def depth(self) -> int:
+        """Levels from here to the outermost one."""
+        return 1 if self.parent is None else 1 + self.parent.depth
+
     def names(self) -> Iterator[str]:
         """All names, inner first."""
         env: Env | None = self
