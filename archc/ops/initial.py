@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,21 @@ class Constant:
     value: float
 
 
-Init = Uniform | Normal | TruncatedNormal | Constant
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Fixed numbers that follow from a few sizes; `archc.ops.computed` has the rules.
+
+    Attributes:
+        rule: the name of the rule.
+        sizes: what it takes.
+    """
+
+    rule: Literal["relative_index"]
+    sizes: tuple[int, ...]
+
+
+Distribution = Uniform | Normal | TruncatedNormal | Constant
+Init = Distribution | Computed
 
 ZEROS = Constant(0.0)
 ONES = Constant(1.0)

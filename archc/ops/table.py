@@ -23,6 +23,7 @@ from archc.ops.groupnorm import GroupNorm, InstanceNorm
 from archc.ops.join import Add, Concat, Mul, Sub
 from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
 from archc.ops.linear import Linear
+from archc.ops.lookup import Lookup, RelativeIndex
 from archc.ops.lrn import LRN
 from archc.ops.pad import Pad, PadTo
 from archc.ops.param import AddParam, MulParam, Param, PrependParam
@@ -34,6 +35,7 @@ from archc.ops.reshape import Flatten, Reshape
 from archc.ops.resize import Resize
 from archc.ops.smooth import Celu, Elu, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from archc.ops.softmax import LogSoftmax, Softmax
+from archc.ops.window import WindowMask, WindowMerge, WindowPartition
 
 OPS: dict[str, type[Op]] = {
     "adaptive_avgpool": AdaptiveAvgPool,
@@ -65,6 +67,7 @@ OPS: dict[str, type[Op]] = {
     "leaky_relu": LeakyRelu,
     "linear": Linear,
     "log_softmax": LogSoftmax,
+    "lookup": Lookup,
     "lrn": LRN,
     "maxpool": MaxPool,
     "mish": Mish,
@@ -77,6 +80,7 @@ OPS: dict[str, type[Op]] = {
     "prelu": PRelu,
     "prepend_param": PrependParam,
     "rearrange": Rearrange,
+    "relative_index": RelativeIndex,
     "relu": Relu,
     "relu6": Relu6,
     "reshape": Reshape,
@@ -96,4 +100,7 @@ OPS: dict[str, type[Op]] = {
     "tanh": Tanh,
     "transpose": Transpose,
     "unsqueeze": Unsqueeze,
+    "window_mask": WindowMask,
+    "window_merge": WindowMerge,
+    "window_partition": WindowPartition,
 }

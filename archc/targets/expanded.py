@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from archc.graph import Graph, Node
-from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
+from archc.ops.initial import Computed, Constant, Distribution, Normal, TruncatedNormal, Uniform
 from archc.spec.tree import resolve_plain
 from archc.types import DType, Expr, TensorType, format_dim
 from archc.types.sizes import SizeSet
@@ -122,11 +122,12 @@ def _inits(node: Node) -> Iterator[tuple[str, str]]:
     """How weights are drawn that are not drawn as they are by default."""
     default = {w.name: w.init for w in node.op.weights(*(value.type for value in node.inputs))}
     for ref in node.weights:
-        if ref.weight.init != default[ref.weight.name]:
-            yield ref.weight.name, _text(_distribution(ref.weight.init))
+        init = ref.weight.init
+        if init != default[ref.weight.name] and not isinstance(init, Computed):
+            yield ref.weight.name, _text(_distribution(init))
 
 
-def _distribution(init: Init) -> str:
+def _distribution(init: Distribution) -> str:
     match init:
         case Uniform(low, high):
             return f"uniform({low!r}, {high!r})"

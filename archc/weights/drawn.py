@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archc.graph.graph import WeightRef
-from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
+from archc.ops.computed import computed_values
+from archc.ops.initial import Computed, Constant, Distribution, Normal, TruncatedNormal, Uniform
 from archc.weights.source import CHUNK
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class DrawnWeights:
         dtype = np.dtype(weight.dtype.value)
         if isinstance(weight.init, Constant):
             return np.full(count, weight.init.value, dtype)
+        if isinstance(weight.init, Computed):
+            start = index * CHUNK
+            return np.array(computed_values(weight.init)[start : start + count], dtype)
         return draw(weight.init, generator(self._seed, ref.key, index), count).astype(
             dtype, copy=False
         )
@@ -66,7 +70,7 @@ def generator(seed: int, key: str, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "little")))
 
 
-def draw(init: Init, rng: np.random.Generator, count: int) -> Floats:
+def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
     """`count` float32 numbers of a distribution."""
     match init:
         case Constant(value):

@@ -9,7 +9,7 @@ from archc.diagnostics.terminal import escape_terminal
 from archc.graph import Graph, Node, Value, WeightRef
 from archc.graph.costs import dim_sum
 from archc.graph.receptive import Field
-from archc.ops.initial import Constant, Init, Normal, Uniform
+from archc.ops.initial import Computed, Constant, Init, Normal, Uniform
 from archc.targets.report.cells import bytes_text
 from archc.targets.report.rows import Report, Row, build_report
 from archc.types import Dim, format_dim, format_shape, is_static
@@ -121,6 +121,8 @@ def _weight(ref: WeightRef) -> str:
 
 def init_text(init: Init) -> str:
     """How a weight is drawn, in words."""
+    if isinstance(init, Computed):
+        return f"computed from the sizes {', '.join(map(str, init.sizes))}"
     if isinstance(init, Constant):
         return f"all {init.value:g}"
     if isinstance(init, Uniform):

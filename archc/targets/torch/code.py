@@ -139,8 +139,9 @@ class TensorMember:
 
     Attributes:
         shape: sizes.
-        init: how it is drawn: `uniform`, `normal`, `trunc_normal`, `constant`.
-        arguments: of the distribution.
+        init: how it is drawn: `uniform`, `normal`, `trunc_normal`, `constant`; or the helper that
+            works it out, whose name starts with an underscore.
+        arguments: of the distribution or the helper.
         dtype: element type.
         buffer: whether it is a buffer.
     """

@@ -30,7 +30,35 @@ def _attend(
     return (weights @ value).transpose(-3, -2).flatten(-2)
 '''
 
-_HELPERS = {"_attend": _ATTEND}
+_RELATIVE_INDEX = '''\
+def _relative_index(height: int, width: int, flat: bool = False) -> Tensor:
+    """The row of a table of offsets for each pair of positions in a window."""
+    span = 2 * width - 1
+    places = (torch.arange(height)[:, None] * span + torch.arange(width)).flatten()
+    index = places[:, None] - places + (height - 1) * span + width - 1
+    return index.flatten() if flat else index
+'''
+
+_WINDOW_MASK = '''\
+def _window_mask(
+    x: Tensor, window: int, rows: tuple[int, int], columns: tuple[int, int]
+) -> Tensor:
+    """Scores of -100 for pairs in a window that a cyclic shift brought together."""
+    row, column = (
+        torch.arange(size, device=x.device) >= size - shift
+        for size, shift in (rows, columns)
+    )
+    region = (row[:, None] * 2 + column).unflatten(1, (-1, window))
+    region = region.unflatten(0, (-1, window)).transpose(1, 2).flatten(2).flatten(0, 1)
+    apart = region[:, :, None] != region[:, None, :]
+    return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, -100.0)
+'''
+
+_HELPERS = {
+    "_attend": _ATTEND,
+    "_relative_index": _RELATIVE_INDEX,
+    "_window_mask": _WINDOW_MASK,
+}
 """Name -> definition. No layer's name starts with an underscore in generated source."""
 
 

@@ -159,7 +159,7 @@ class Constructor:
             self.lines += assignment(f"self.{name}", value, self.indent)
         else:
             self.lines += expression(f"self.register_parameter({quoted}, {value})", self.indent)
-        if code.init == "constant":
+        if code.init == "constant" or code.init.startswith("_"):
             return
         access = member_access(name, code)
         given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
@@ -171,6 +171,9 @@ class Constructor:
 
 def tensor_text(code: TensorMember) -> str:
     """The tensor that a parameter or buffer starts from."""
+    if code.init.startswith("_"):
+        given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
+        return f"{code.init}({', '.join(given)})"
     sizes = [value_text(size.value) for size in code.shape]
     if code.dtype is not DType.FLOAT32:
         sizes.append(f"dtype=torch.{code.dtype.value}")

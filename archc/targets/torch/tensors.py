@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.base import Weight
-from archc.ops.initial import Constant, Normal, TruncatedNormal, Uniform
+from archc.ops.initial import Computed, Constant, Normal, TruncatedNormal, Uniform
 from archc.targets.torch.code import NO_DEFAULT, Literal, TensorMember
 
 _DEFAULTS: dict[str, dict[str, float]] = {
@@ -17,6 +17,8 @@ _DEFAULTS: dict[str, dict[str, float]] = {
 
 def tensor_member(weight: Weight) -> TensorMember:
     """The declaration of a weight."""
+    if isinstance(weight.init, Computed):
+        return _computed(weight, weight.init)
     match weight.init:
         case Uniform(low, high):
             name, arguments = "uniform", {"a": low, "b": high}
@@ -34,3 +36,13 @@ def tensor_member(weight: Weight) -> TensorMember:
         weight.dtype,
         weight.buffer,
     )
+
+
+def _computed(weight: Weight, init: Computed) -> TensorMember:
+    """A tensor that a helper of the generated module works out."""
+    arguments = [
+        Literal(size, role, role)
+        for role, size in zip(("height", "width"), init.sizes, strict=True)
+    ]
+    arguments.append(Literal(len(weight.shape) == 1, "flat", "flat", False))
+    return TensorMember((), f"_{init.rule}", tuple(arguments), weight.dtype, weight.buffer)
