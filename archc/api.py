@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.compile import Checked, check_file
 from archc.diagnostics import SpecError
+from archc.graph.budget import MAX_PARAMETERS, over_budget
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +47,7 @@ def load(
     variant: str | None = None,
     weights: SpecPath | None = None,
     seed: int = 0,
+    max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> torch.nn.Module:
     """The network as a PyTorch module, in training mode as any new module.
@@ -57,6 +59,7 @@ def load(
         variant: which variant.
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
         seed: of the drawn weights.
+        max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
     Raises:
@@ -66,7 +69,7 @@ def load(
     _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    graph = _checked(spec, variant, params).graph
+    graph = _checked(spec, variant, params, max_parameters).graph
     assert graph is not None
     source = emit_torch(graph)
     if any(finding.is_error for finding in source.diagnostics):
@@ -84,6 +87,7 @@ def build(
     seed: int = 0,
     opset: int = 20,
     external_data: bool | None = None,
+    max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> tuple[Path, ...]:
     """Write a spec as an ONNX file, or as PyTorch source and safetensors.
@@ -97,6 +101,7 @@ def build(
         seed: of the drawn weights.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
+        max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
     Returns:
@@ -110,7 +115,7 @@ def build(
 
     if to not in SUFFIXES:
         raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
-    checked = _checked(spec, variant, params)
+    checked = _checked(spec, variant, params, max_parameters)
     graph = checked.graph
     assert graph is not None
     written = build_graph(
@@ -120,6 +125,7 @@ def build(
         _weights(weights, graph, seed),
         opset=opset,
         external_data=external_data,
+        max_parameters=max_parameters,
         inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
     )
     if not written.files:
@@ -135,6 +141,7 @@ def verify(
     sizes: Mapping[str, int] | None = None,
     opset: int = 20,
     seed: int = 0,
+    max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> Report:
     """Compare the PyTorch and ONNX forms of a spec against a float64 run.
@@ -146,6 +153,7 @@ def verify(
         sizes: values of symbolic dims; by default some that the network can take.
         opset: ONNX operator set.
         seed: of weights and inputs.
+        max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
     Returns:
@@ -158,7 +166,7 @@ def verify(
     _need_torch("archc.verify")
     from archc.parity import verify_graph
 
-    graph = _checked(spec, variant, params).graph
+    graph = _checked(spec, variant, params, max_parameters).graph
     assert graph is not None
     report = verify_graph(graph, batches=batches, sizes=sizes, opset=opset, seed=seed)
     if report.diagnostics:
@@ -166,10 +174,16 @@ def verify(
     return report
 
 
-def _checked(spec: SpecPath, variant: str | None, params: dict[str, Any]) -> Checked:
+def _checked(
+    spec: SpecPath, variant: str | None, params: dict[str, Any], max_parameters: int
+) -> Checked:
     checked = check(spec, variant=variant, **params)
     if not checked.ok:
         raise SpecError(checked.diagnostics)
+    assert checked.graph is not None
+    refused = over_budget(checked.graph, max_parameters)
+    if refused is not None:
+        raise SpecError([refused])
     return checked
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from archc.diagnostics import Diagnostic
 from archc.graph import Graph
+from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.graph import WeightRef
 from archc.output import OutputError, OutputSet
 from archc.weights import WeightSource
@@ -54,6 +55,7 @@ def build_graph(
     *,
     opset: int = 20,
     external_data: bool | None = None,
+    max_parameters: int = MAX_PARAMETERS,
     inputs: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Written:
@@ -66,12 +68,13 @@ def build_graph(
         weights: where the numbers come from.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
+        max_parameters: a network with more is refused before anything is allocated.
         inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
         progress: told of bytes written.
     """
-    misnamed = _misnamed(output, target, inputs)
-    if misnamed is not None:
-        return Written((), (misnamed,))
+    refused = _misnamed(output, target, inputs) or over_budget(graph, max_parameters)
+    if refused is not None:
+        return Written((), (refused,))
     if target == "torch":
         return _torch(graph, output, weights, inputs, progress)
     from archc.targets.onnx import write_onnx

@@ -19,6 +19,7 @@ from archc.cli.printing import (
 )
 from archc.cli.progress import Progress, format_size
 from archc.compile import Checked
+from archc.graph.budget import MAX_PARAMETERS
 
 if TYPE_CHECKING:
     from archc.artifacts import Target, Written
@@ -69,6 +70,13 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
     default=None,
     help="ONNX weights in a file of their own (default: only above 2 GB).",
 )
+@click.option(
+    "--max-parameters",
+    type=click.IntRange(min=1),
+    default=MAX_PARAMETERS,
+    show_default=True,
+    help="Refuse larger networks before anything is allocated.",
+)
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
 @click.pass_context
 def command(
@@ -82,6 +90,7 @@ def command(
     seed: int,
     opset: int,
     external_data: bool | None,
+    max_parameters: int,
     verify: bool,
 ) -> None:
     """Build SPEC (`-` is standard input): check it, then write it for the chosen target.
@@ -99,7 +108,7 @@ def command(
     graph = checked.graph
     assert graph is not None
     source = _weights(weights, graph, seed)
-    written = _write(checked, target, output, source, weights, opset, external_data)
+    written = _write(checked, target, output, source, weights, opset, external_data, max_parameters)
     print_diagnostics(written.diagnostics)
     if not written.files:
         raise SystemExit(EXIT_ERRORS)
@@ -135,6 +144,7 @@ def _write(
     weights: str | None,
     opset: int,
     external_data: bool | None,
+    max_parameters: int,
 ) -> Written:
     from archc.artifacts import build_graph, default_output
 
@@ -149,6 +159,7 @@ def _write(
             source,
             opset=opset,
             external_data=external_data,
+            max_parameters=max_parameters,
             inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
             progress=lambda done, total: progress.show(
                 f"writing {path.name}: {done / total:4.0%} of {format_size(total)}"

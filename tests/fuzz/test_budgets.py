@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import click.testing
 import pytest
 
+import archc
+from archc.cli import archc as program
 from tests.fuzz.harness import run
 from tests.fuzz.mutate import Mutant
 
@@ -58,3 +61,52 @@ def test_blocks_that_double(inner: str) -> None:
     blocks = "".join(f"  b{i}: {{body: [b{i - 1}, b{i - 1}]}}\n" for i in range(1, 30))
     text = f"{HEAD}blocks:\n  b0: {{body: [{inner}]}}\n{blocks}layers: [b29]\n"
     assert first_error(text) == "expansion-limit"
+
+
+# -- parameters ---------------------------------------------------------------------------------
+
+VAST = """\
+archc: 1
+name: vast
+inputs: {x: [N, 1000000]}
+layers:
+  small: {linear: 1000000, bias: false}
+  fc: {linear: 1000000000}
+"""
+
+
+@pytest.fixture
+def vast(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "vast.yaml"
+    path.write_text(VAST, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch"])
+def test_too_many_parameters_are_refused_with_the_sum(vast, target: str) -> None:
+    result = click.testing.CliRunner().invoke(program, ["build", "vast.yaml", "--to", target])
+    assert result.exit_code == 1
+    assert "error[too-many-parameters]" in result.output
+    assert "1,001,001,000,000,000 parameters, more than the 10,000,000,000 allowed" in result.output
+    spelled = "1,000,000,000,000,000 of `fc.weight` + 1,000,000,000,000 of `small.weight`"
+    assert spelled in result.output
+    assert "vast.yaml:6:7" in result.output
+    assert [path.name for path in vast.parent.iterdir()] == ["vast.yaml"]
+
+
+def test_only_a_flag_raises_the_budget(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = tmp_path / "net.yaml"
+    spec.write_text(f"{HEAD}layers: [{{conv: 8}}, flatten]\n", encoding="utf-8")
+    run_program = click.testing.CliRunner().invoke
+    build = ["build", "net.yaml", "--to", "onnx", "--max-parameters"]
+    assert run_program(program, [*build, "31"]).exit_code == 1
+    result = run_program(program, [*build, "32"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("call", [archc.build, archc.load, archc.verify])
+def test_the_api_keeps_to_the_budget(vast, call) -> None:
+    with pytest.raises(archc.SpecError, match="too-many-parameters"):
+        call(vast)

@@ -42,4 +42,14 @@ TARGETS = (
         """,
         needs="an environment without the optional package",
     ),
+    entry(
+        "too-many-parameters",
+        "The network has more parameters than may be built",
+        """
+        Weights are drawn and written as numbers, so a slip of the pen (`linear: 1000000000`) would
+        fill the disk. The sum is worked out before anything is allocated, and refused beyond a
+        limit that no spec can raise: only `--max-parameters` of `archc build` does.
+        """,
+        needs="`archc build` of a network of more than 10,000,000,000 parameters",
+    ),
 )
