@@ -111,7 +111,7 @@ def _checked(
     sink = Diagnostics()
     sink.extend(findings)
     standard = standard_blocks(frozenset(OPS))
-    words = with_blocks(Vocabulary(frozenset(OPS), _op_takes_word), standard)
+    words = with_blocks(Vocabulary(frozenset(OPS), frozenset(OPS), _op_takes_word), standard)
     importer = Importer(words, frozenset(OPS), sink)
     spec = importer.read(source, folder)
     partial = None

@@ -42,7 +42,7 @@ def standard_blocks(op_names: frozenset[str]) -> Library:
     sink = Diagnostics()
     source = Source("<standard blocks>", text)
     tree = parse_yaml(source, sink)
-    words = Vocabulary(op_names)
+    words = Vocabulary(op_names, op_names)
     spec = None if tree is None else read_spec(tree, source, words, sink, library=True)
     assert spec is not None and not sink.items, [str(item) for item in sink.items]
     return {name: (block, spec) for name, block in spec.blocks.items()}

@@ -133,7 +133,8 @@ class _Reader:
         params = [child for child in self._children("params") if may_hold_op(child.value)]
         names = {child.key.text for child in (*blocks, *params)}
         takers = {child.key.text for child in blocks if _takes_op(child.value)}
-        return words.extended(names, takers)
+        values = {child.key.text for child in (*self._children("params"), *self._children("let"))}
+        return words.extended(names, takers, values - names)
 
     def _children(self, section: str) -> tuple[Entry, ...]:
         entry = self.top.get(section)

@@ -67,8 +67,9 @@ class BlockReader:
         params = self.params(keys.get("params"), of_block=True)
         # Within a block its own params may stand for layers, too.
         own = {name for name, param in params.items() if may_hold_op(param.default)}
-        chains = ChainReader(self.reader.sink, self.words.extended(own))
         lets = self.reader.arguments(keys.get("let"), identifiers="a value of `let`")
+        values = {*params, *lets} - own
+        chains = ChainReader(self.reader.sink, self.words.extended(own, values=values))
         self.reader.distinct(params, keys.get("let"))
         return Block(
             name=entry.key.text,

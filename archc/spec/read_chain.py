@@ -44,25 +44,38 @@ class Vocabulary:
     """Words that tell a layer from a level of named layers.
 
     Attributes:
+        ops: words that name ops.
         known: words that name an op, a block or a param that holds one: they start a call.
         op_takes_word: whether an op may have a word as its value, as in `{gelu: tanh}`.
         op_takers: blocks whose first param holds an op.
+        values: params and `let` that are no ops, whatever op has the same name.
         variables: of loops; they may hold an op, too, but rarely do.
     """
 
+    ops: Collection[str]
     known: Collection[str]
     op_takes_word: Callable[[str, str], bool] = _takes_no_word
     op_takers: Collection[str] = frozenset()
+    values: Collection[str] = frozenset()
     variables: Collection[str] = frozenset()
 
-    def extended(self, known: Collection[str], op_takers: Collection[str] = ()) -> Vocabulary:
+    def extended(
+        self,
+        known: Collection[str],
+        op_takers: Collection[str] = (),
+        values: Collection[str] = (),
+    ) -> Vocabulary:
         """The same with more words."""
-        return Vocabulary(
-            frozenset({*self.known, *known}),
-            self.op_takes_word,
-            frozenset({*self.op_takers, *op_takers}),
-            self.variables,
+        return replace(
+            self,
+            known=frozenset({*self.known, *known}),
+            op_takers=frozenset({*self.op_takers, *op_takers}),
+            values=frozenset({*self.values, *values}) - frozenset(known),
         )
+
+    def names_layer(self, word: str) -> bool:
+        """Whether a word alone is a layer."""
+        return word in self.known and word not in self.values
 
     def with_variables(self, variables: Collection[str]) -> Vocabulary:
         """The same inside a loop."""
@@ -75,7 +88,7 @@ class Vocabulary:
     def takes_word(self, head: str, word: str) -> bool:
         """Whether `{head: word}` can be a call though both are known."""
         if head in self.op_takers:
-            return word in self.known
+            return self.names_layer(word)
         return self.op_takes_word(head, word)
 
 
@@ -188,9 +201,13 @@ class ChainReader:
             return self._machine_call(machine, node)
         if is_structure(first):
             return read_structure(self, node.entries, node.span)
-        if self.words.starts_call(first.key.text):
+        if self.words.starts_call(first.key.text) and not self._is_all_layers(node):
             return self._call(first.key, first.value, node.entries[1:], node.span)
-        if is_structural(first.key) or self._is_layer_like(first.value):
+        if (
+            is_structural(first.key)
+            or self._is_layer_like(first.value)
+            or self.words.starts_call(first.key.text)
+        ):
             return Section(self.chain(node, named=True), node.span)
         # An unknown word: read as a call, so that elaboration says what it does not know.
         return self._call(first.key, first.value, node.entries[1:], node.span)
@@ -264,7 +281,30 @@ class ChainReader:
             return (
                 self._is_layer_like(first.value) if listed else is_empty(first.value) or not number
             )
-        return not (listed or self._is_bare_call(node)) and self._is_layer_like(first.value)
+        if listed or self._is_bare_call(node):
+            return self._is_all_layers(node)
+        return self._is_layer_like(first.value)
+
+    def _is_all_layers(self, node: MappingNode) -> bool:
+        """Whether a mapping that starts with an op can only be a level of named layers.
+
+        Its entries are several, and each is a layer, which no attribute of an op is:
+        `{flatten: flatten, fc: {linear: 10}}`. Of one entry alone (`{conv: relu}`) it is likelier
+        that the value is wrong.
+        """
+        if len(node.entries) < 2 or node.entries[0].key.text not in self.words.ops:
+            return False
+        return all(
+            is_structural(entry.key)
+            or (entry.key.text not in COMMON_KEYS and self._is_surely_layer(entry.value))
+            for entry in node.entries
+        )
+
+    def _is_surely_layer(self, node: Node) -> bool:
+        """Whether a value names a layer that is known, so that it is no list of values."""
+        if isinstance(node, Sequence):
+            return bool(node.items) and self._is_surely_layer(node.items[0])
+        return self._is_layer_like(node)
 
     def _is_bare_call(self, node: MappingNode) -> bool:
         """Whether a mapping is one op with a word as its value, as `{gelu: tanh}`."""
@@ -278,11 +318,13 @@ class ChainReader:
     def _is_layer_like(self, node: Node) -> bool:
         """Whether a value can only be a layer, not an argument."""
         if isinstance(node, Scalar):
-            return node.text in self.words.known
+            return self.words.names_layer(node.text)
         if isinstance(node, Sequence):
             return bool(node.items) and (
                 isinstance(node.items[0], (MappingNode, Sequence))
-                or (isinstance(node.items[0], Scalar) and node.items[0].text in self.words.known)
+                or (
+                    isinstance(node.items[0], Scalar) and self.words.names_layer(node.items[0].text)
+                )
             )
         if not node.entries:
             return False

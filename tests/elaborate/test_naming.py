@@ -243,3 +243,43 @@ def test_names_that_are_none(faults):
     assert faults('layers: {"a{0.5}": relu}') == [("bad-name", "0.5")]
     assert faults('layers: {"a{in_channels + h}": relu}') == [("unknown-name", "h")]
     assert faults("layers: {op: relu}") == [("bad-name", "op")]
+
+
+def test_a_level_may_start_with_the_name_of_an_op(ops):
+    body = """
+        layers:
+          features: [relu, {relu: relu, conv: {conv: 8}}]
+          head: {flatten: flatten, fc: {linear: 4}}
+          for i in range(1):
+            tail{i}: {relu: relu, if true: {dropout: {dropout: 0.1}}}
+        """
+    assert list(ops(body)) == [
+        "features.0",
+        "features.1.relu",
+        "features.1.conv",
+        "head.flatten",
+        "head.fc",
+        "tail0.relu",
+        "tail0.dropout",
+    ]
+
+
+def test_one_entry_with_the_name_of_an_op_is_a_call(faults):
+    assert faults("layers: [{conv: relu}]") == [("wrong-type", "relu")]
+    assert faults("layers: [{conv: relu, kernel: 3}]") == [("wrong-type", "relu")]
+    assert faults("layers: {a: {relu: relu}}") == [("unknown-attribute", "relu")]
+
+
+def test_a_number_may_have_the_name_of_an_op(ops):
+    # `squeeze` and `select` are ops, but here they are numbers, and no layers.
+    body = """
+        params: {select: 4}
+        blocks:
+          unit:
+            let: {squeeze: in_channels}
+            residual: {squeeze_excite: squeeze, act: silu}
+            then: {squeeze_excite: select}
+        layers: [{unit: }, {squeeze_excite: select, act: tanh}]
+        """
+    assert "squeeze" not in ops(body).values()
+    assert list(ops(body).values()).count("silu") == 1
