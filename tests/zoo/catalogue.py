@@ -14,6 +14,7 @@ VARIANTS = {
     "densenet": [f"densenet{n}" for n in (121, 161, 169, 201)],
     "efficientnet": [f"efficientnet_b{n}" for n in range(8)],
     "efficientnet_v2": [f"efficientnet_v2_{size}" for size in "sml"],
+    "maxvit": ["maxvit_t"],
     "mnasnet": [f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")],
     "mobilenet_v3": ["mobilenet_v3_large", "mobilenet_v3_small"],
     "regnet": [
@@ -37,6 +38,8 @@ VARIANTS = {
 """Spec -> its variants, each named as the torchvision model it equals."""
 
 REORDERED = {
+    # torchvision scales keys, where attention scales queries.
+    "maxvit",
     # torch.nn.MultiheadAttention puts the sequence before the batch, and so adds biases apart.
     "vit",
 }
@@ -59,6 +62,7 @@ SLICE = {
     "densenet121",
     "efficientnet_b0",
     "googlenet",
+    "maxvit_t",
     "mnasnet0_5",
     "mobilenet_v2",
     "mobilenet_v3_small",
