@@ -44,6 +44,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Run a command in an empty folder and hold it to an exit code; nothing may escape it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ARCHC_TRACEBACK", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # test workers set it
 
     def run(*arguments: object, code: int = 0, input: str | bytes | None = None) -> Result:
         result = CliRunner().invoke(archc, list(map(str, arguments)), input, prog_name="archc")
