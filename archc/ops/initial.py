@@ -49,7 +49,7 @@ class Computed:
         sizes: what it takes.
     """
 
-    rule: Literal["relative_index"]
+    rule: Literal["relative_coords", "relative_index"]
     sizes: tuple[int, ...]
 
 

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import Refusal, ShapeContext, static_size
-from archc.ops.fields import PositiveInt
+from archc.ops.fields import PositiveInt, describe, whole
 from archc.ops.initial import fan_in_uniform
 from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType, dim_product, format_dim, format_shape
 
 
+def _part(value: Any) -> tuple[int, int]:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise PydanticCustomError(
+            "wrong-type",
+            "must be a part such as [16, 32], not {value}",
+            {"value": describe(value)},
+        )
+    start, stop = (whole(item, 0, "a non-negative integer") for item in value)
+    return start, stop
+
+
+Part = Annotated[
+    tuple[int, int],
+    BeforeValidator(_part),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": 2,
+            "maxItems": 2,
+        }
+    ),
+]
+
+
 class Linear(Op):
     """Affine map of the last axis, `y = x @ weight.T + bias`.
+
+    `zero_bias: [start, stop]` counts a part of the bias as zero though it is stored, as the keys'
+    third in the attention of Swin Transformer V2 (arXiv 2111.09883).
 
     Source: torch.nn.Linear; ONNX Gemm for rank 2, MatMul and Add for higher ranks.
     """
@@ -22,9 +54,11 @@ class Linear(Op):
 
     out: PositiveInt
     bias: bool = True
+    zero_bias: Part | None = None
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[..., in] -> [..., out]."""
+        self._check_zero_bias()
         if x.rank < 2:
             raise Refusal(
                 "wrong-rank",
@@ -42,6 +76,18 @@ class Linear(Op):
             ),
         )
         return x.with_shape((*x.shape[:-1], self.out))
+
+    def _check_zero_bias(self) -> None:
+        if self.zero_bias is None:
+            return
+        start, stop = self.zero_bias
+        if not self.bias or not 0 <= start < stop <= self.out:
+            why = f"lies outside of its {self.out} numbers" if self.bias else "is not there at all"
+            raise Refusal(
+                "bad-value",
+                f"`zero_bias`: the part of the bias from {start} to {stop} {why}",
+                at="zero_bias",
+            )
 
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
         """`weight` [out, in] and `bias` [out]."""
@@ -64,18 +110,35 @@ class Linear(Op):
         return pointwise(inputs, outputs[0], {inputs[0].rank - 1})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """`nn.Linear`."""
+        """`nn.Linear`; `F.linear` where a part of the bias is zero."""
+        if self.zero_bias is not None:
+            start, stop = self.zero_bias
+            bias = t.expr(
+                "torch.cat([{0}[:{start}], torch.zeros_like({0}[{start}:{stop}]), {0}[{stop}:]])",
+                t.weight("bias"),
+                start=start,
+                stop=stop,
+            )
+            return t.expr("F.linear({0}, {1}, {2})", x, t.weight("weight"), bias)
         return t.module("nn.Linear", x.type.shape[-1], self.out, bias=Default(self.bias, True))(x)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Gemm with the weight as torch stores it; MatMul over a transposed one above rank 2."""
         weight = g.weight("weight")
+        bias = self._onnx_bias(g) if self.bias else None
         if x.type.rank == 2:
-            bias = g.weight("bias") if self.bias else None
             return g.op("Gemm", x, weight, bias, transB=1)
         flipped = weight.type.with_shape(reversed(weight.type.shape))
         transposed = g.op("Transpose", weight, type=flipped, perm=[1, 0])
-        if not self.bias:
+        if bias is None:
             return g.op("MatMul", x, transposed)
         product = x.type.with_shape((*x.type.shape[:-1], self.out))
-        return g.op("Add", g.op("MatMul", x, transposed, type=product), g.weight("bias"))
+        return g.op("Add", g.op("MatMul", x, transposed, type=product), bias)
+
+    def _onnx_bias(self, g: OnnxEmitter) -> Operand:
+        bias = g.weight("bias")
+        if self.zero_bias is None:
+            return bias
+        start, stop = self.zero_bias
+        kept = [0.0 if start <= index < stop else 1.0 for index in range(self.out)]
+        return g.op("Mul", bias, g.constant(kept, bias.type.dtype), type=bias.type)

@@ -90,3 +90,47 @@ class RelativeIndex(Op):
     def to_onnx(self, g: OnnxEmitter) -> Operand:
         """The initializer."""
         return g.weight("")
+
+
+class RelativeCoords(Op):
+    """All offsets within a square window on a logarithmic scale, as the input of a small network.
+
+    They are a buffer whose key is the layer's own path: offsets down and right from -1 to 1, the
+    finer the nearer. A window has more than one position, or there were no scale.
+    Source: arXiv 2111.09883; a buffer in torch, an initializer in ONNX.
+    """
+
+    principal = "window"
+    arity = (0, 0)
+
+    window: PositiveInt
+
+    def infer(self, cx: ShapeContext) -> TensorType:
+        """Nothing -> [1, 2 * window - 1, 2 * window - 1, 2]."""
+        if self.window == 1:
+            raise Refusal(
+                "bad-value", "`relative_coords` needs a window of more than 1", at="window"
+            )
+        return TensorType(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        count = 2 * self.window - 1
+        return (1, count, count, 2)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """The offsets, under the layer's path."""
+        init = Computed("relative_coords", (self.window, self.window))
+        return (Weight("", self._shape, init, buffer=True),)
+
+    def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
+        """No input is read."""
+        return ()
+
+    def to_torch(self, t: TorchEmitter) -> TorchCode:
+        """The buffer."""
+        return t.weight("")
+
+    def to_onnx(self, g: OnnxEmitter) -> Operand:
+        """The initializer."""
+        return g.weight("")

@@ -23,7 +23,7 @@ from archc.ops.groupnorm import GroupNorm, InstanceNorm
 from archc.ops.join import Add, Concat, Mul, Sub
 from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
 from archc.ops.linear import Linear
-from archc.ops.lookup import Lookup, RelativeIndex
+from archc.ops.lookup import Lookup, RelativeCoords, RelativeIndex
 from archc.ops.lrn import LRN
 from archc.ops.pad import Pad, PadTo
 from archc.ops.param import AddParam, MulParam, Param, PrependParam
@@ -33,6 +33,7 @@ from archc.ops.rearrange import Rearrange
 from archc.ops.regularise import Dropout, DropPath
 from archc.ops.reshape import Flatten, Reshape
 from archc.ops.resize import Resize
+from archc.ops.scale import Scale
 from archc.ops.smooth import Celu, Elu, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from archc.ops.softmax import LogSoftmax, Softmax
 from archc.ops.window import WindowMask, WindowMerge, WindowPartition
@@ -80,12 +81,14 @@ OPS: dict[str, type[Op]] = {
     "prelu": PRelu,
     "prepend_param": PrependParam,
     "rearrange": Rearrange,
+    "relative_coords": RelativeCoords,
     "relative_index": RelativeIndex,
     "relu": Relu,
     "relu6": Relu6,
     "reshape": Reshape,
     "resize": Resize,
     "rmsnorm": RMSNorm,
+    "scale": Scale,
     "select": Select,
     "selu": Selu,
     "sigmoid": Sigmoid,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from archc.graph.graph import WeightRef
 from archc.ops.base import Weight
-from archc.ops.initial import Constant, Init, Normal, Uniform
+from archc.ops.initial import Computed, Constant, Init, Normal, Uniform
 from archc.weights.drawn import DrawnWeights
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class RandomisedWeights:
     """Every parameter and every statistic drawn at random.
 
     Default initialisation hides mistakes: zero biases, batch-norm statistics of 0 and 1, affine
-    weights of 1, layer scales of 1e-6. Integer buffers keep their values, which are meant.
+    weights of 1, layer scales of 1e-6. Integers and what is computed
+    keep their values, which are meant.
 
     Weights of two and more axes have a variance of 1 / fan-in. In a chain with ReLUs signals then
     shrink by no more than biases make up for, and the branches of residual networks stay small
@@ -43,7 +44,7 @@ class RandomisedWeights:
 
 def _randomised(ref: WeightRef) -> WeightRef:
     weight = ref.weight
-    if not weight.dtype.is_floating:
+    if not weight.dtype.is_floating or isinstance(weight.init, Computed):
         return ref
     changed = Weight(weight.name, weight.shape, _init(weight), weight.dtype, weight.buffer)
     return WeightRef(ref.key, changed)

@@ -15,7 +15,7 @@ from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.table import OPS
 from archc.targets.torch import emit_torch, load_module
 from archc.types import Dim, DType, TensorType, symbol
-from archc.weights import DrawnWeights
+from archc.weights import DrawnWeights, RandomisedWeights
 from tests.ops.harness import LAYER, SPAN, Tensor, assert_parity, graph_of, layer_graph
 from tests.zoo.oracle import torchvision_models
 
@@ -186,6 +186,21 @@ def test_relative_indices_are_torchvisions_in_every_target(window: int, flat: bo
     assert chunks == theirs.numpy().tobytes()
 
 
+@pytest.mark.parametrize("window", [2, 7, 8, 16])
+def test_relative_coords_are_torchvisions_in_every_target(window: int) -> None:
+    made = graph("relative_coords", {"window": window})
+    (ref,) = made.weights()
+    assert (ref.key, ref.weight.buffer) == (LAYER, True)
+    attention = torchvision_models().swin_transformer.ShiftedWindowAttentionV2
+    theirs = attention(4, [window, window], [0, 0], 1).relative_coords_table
+    assert torch.equal(load_module(emit_torch(made)).state_dict()[LAYER], theirs)
+    drawn = torch.from_numpy(DrawnWeights(0).array(ref))
+    # The logarithm of a vector may be off by one rounding.
+    torch.testing.assert_close(drawn, theirs, rtol=2.0**-22, atol=0.0)
+    # What is computed is not put at random either.
+    assert torch.equal(torch.from_numpy(RandomisedWeights(1).array(ref)), drawn)
+
+
 # -- refusals -----------------------------------------------------------------------------
 
 
@@ -216,3 +231,7 @@ def test_indices_are_int64() -> None:
     found = refusal("lookup", {}, TensorType((3, 2)), TensorType((4,)))
     assert found.code == "wrong-dtype"
     assert found.because[0][0] == 1
+
+
+def test_a_window_of_one_has_no_offsets() -> None:
+    assert refusal("relative_coords", {"window": 1}).at == "window"

@@ -32,6 +32,7 @@ VARIANTS = {
     "shufflenet_v2": [f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")],
     "squeezenet": ["squeezenet1_0", "squeezenet1_1"],
     "swin": ["swin_t", "swin_s", "swin_b"],
+    "swin_v2": ["swin_v2_t", "swin_v2_s", "swin_v2_b"],
     "vit": ["vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"],
     "vgg": [f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")],
 }
@@ -73,6 +74,7 @@ SLICE = {
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
     "swin_t",
+    "swin_v2_t",
     "vit_b_32",
 }
 

@@ -76,9 +76,14 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
         for name, tensor in module.state_dict().items():
             if not tensor.is_floating_point():
                 continue
+            if name.endswith("relative_coords_table"):
+                continue  # computed, not learned
             noise = torch.randn(tensor.shape, generator=generator)
             if name.endswith("running_var"):
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator) * 1.5)
+            elif name.endswith("logit_scale"):
+                # Beyond log(100), where it is cut off, for some heads.
+                tensor.copy_(1.0 + 4.0 * torch.rand(tensor.shape, generator=generator))
             elif tensor.ndim > 1:
                 fan_in = tensor[0].numel()
                 tensor.copy_(noise * (2.0 / fan_in) ** 0.5)

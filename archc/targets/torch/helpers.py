@@ -39,6 +39,15 @@ def _relative_index(height: int, width: int, flat: bool = False) -> Tensor:
     return index.flatten() if flat else index
 '''
 
+_RELATIVE_COORDS = '''\
+def _relative_coords(height: int, width: int) -> Tensor:
+    """Offsets within a window, down and right, on a logarithmic scale."""
+    down = torch.arange(1 - height, height, dtype=torch.float32) / (height - 1)
+    right = torch.arange(1 - width, width, dtype=torch.float32) / (width - 1)
+    offsets = 8 * torch.stack(torch.meshgrid(down, right, indexing="ij"), dim=-1)
+    return (torch.sign(offsets) * torch.log2(torch.abs(offsets) + 1.0) / 3.0)[None]
+'''
+
 _WINDOW_MASK = '''\
 def _window_mask(
     x: Tensor, window: int, rows: tuple[int, int], columns: tuple[int, int]
@@ -56,6 +65,7 @@ def _window_mask(
 
 _HELPERS = {
     "_attend": _ATTEND,
+    "_relative_coords": _RELATIVE_COORDS,
     "_relative_index": _RELATIVE_INDEX,
     "_window_mask": _WINDOW_MASK,
 }

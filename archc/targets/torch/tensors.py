@@ -44,5 +44,6 @@ def _computed(weight: Weight, init: Computed) -> TensorMember:
         Literal(size, role, role)
         for role, size in zip(("height", "width"), init.sizes, strict=True)
     ]
-    arguments.append(Literal(len(weight.shape) == 1, "flat", "flat", False))
+    if len(weight.shape) == 1:
+        arguments.append(Literal(True, "flat", "flat", False))
     return TensorMember((), f"_{init.rule}", tuple(arguments), weight.dtype, weight.buffer)
