@@ -144,7 +144,7 @@ class _Printer:
                 if isinstance(literal.value, Name):
                     self._attribute(literal.value.text, literal.role)
             present = statement.present.value
-            if isinstance(present, Name):
+            if isinstance(present, Name) and self._optional_child(statement) is None:
                 options.setdefault(present.text, []).append(statement)
         for text, statements in options.items():
             self.guards[text] = self._guard(text, statements)
@@ -158,17 +158,20 @@ class _Printer:
         return self.attributes[text]
 
     def _guard(self, text: str, statements: list[Statement]) -> str:
-        """What to ask at run time: whether an optional child is there, else a kept flag."""
-        for name in (name for statement in statements for name in _called(statement)):
-            member = self.members.get(name)
-            present = member.present.value if member else None
-            if member and isinstance(present, Name) and present.text == text:
-                return f"{member_access(name, member.code)} is not None"
+        """What to ask at run time about optional statements that call no optional child."""
         parameter, is_option, _ = text.partition(" is not None")
         if is_option and parameter in self.attributes:
             return f"{self.attributes[parameter]} is not None"
         hints = [statement.hint for statement in statements]
         return self._attribute(text, option_name("add" if "add" in hints else hints[0]))
+
+    def _optional_child(self, statement: Statement) -> str | None:
+        """The child that a statement calls and that is missing when the statement is."""
+        for name in _called(statement):
+            member = self.members.get(name)
+            if member is not None and member.present.value == statement.present.value:
+                return member_access(name, member.code)
+        return None
 
     # -- constructor ----------------------------------------------------------------------
 
@@ -203,7 +206,9 @@ class _Printer:
         last = self._returns_directly()
         opened = ""
         for i, statement in enumerate(self.body.statements[: count - last]):
-            lines += [f"{' ' * _INDENT}{a} = {b}" for a, b in variables.before.get(i, ())]
+            before = variables.before.get(i, ())
+            lines += [f"{' ' * _INDENT}{a} = {b}" for a, b in before]
+            opened = "" if before else opened
             condition = self._condition(statement)
             if condition and condition != opened:
                 lines.append(f"{' ' * _INDENT}if {condition}:")
@@ -224,7 +229,10 @@ class _Printer:
         if statement.training:
             return "self.training"
         present = statement.present.value
-        return self.guards[present.text] if isinstance(present, Name) else ""
+        if not isinstance(present, Name):
+            return ""
+        child = self._optional_child(statement)
+        return f"{child} is not None" if child is not None else self.guards[present.text]
 
     def _text(self, i: int, variables: Variables) -> str:
         forward = Forward(self.members, variables.reads[i], self.attributes)

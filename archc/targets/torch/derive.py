@@ -35,9 +35,8 @@ class Finder:
         """What to write for a column; the parameters it takes are noted."""
         text = self._same(column, lets=False) or self._derived(column)
         text = text or self._same(column, lets=True) or self._new(column)
-        rows = [row for row, value in enumerate(column.literals) if value is not ABSENT]
         for parameter in text.parameters():
-            parameter.use(rows)
+            parameter.use(_rows(column))
         return text
 
     def echo(self, column: Column) -> Text | None:
@@ -50,6 +49,7 @@ class Finder:
             return None
         for parameter in self.parameters:
             if parameter.rows and parameter.has_role(sample.role) and _accepts(parameter, column):
+                parameter.use(_rows(column))
                 return Text(SAME, (parameter,))
         return None
 
@@ -98,6 +98,11 @@ class Finder:
             if fits and parameter.has_role("kernel_size"):
                 return Text(PER, (parameter, 2))
         return None
+
+
+def _rows(column: Column) -> list[int]:
+    """Instances that have the column."""
+    return [row for row, value in enumerate(column.literals) if value is not ABSENT]
 
 
 def _accepts(parameter: Parameter, column: Column) -> bool:

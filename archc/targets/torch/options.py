@@ -59,7 +59,10 @@ def _condition(
     texts: Mapping[int, Text],
 ) -> Text | None:
     """A condition over sizes that is true where the flag is set."""
-    for text, values in _conditions(parameters, columns, texts):
+    certain = [parameter for parameter in parameters if not parameter.optional]
+    for text, values in _conditions(certain, columns, texts):
+        if any(parameter.optional for parameter in text.parameters()):
+            continue
         if values == flag.values:
             return text
         if [not value for value in values] == flag.values:

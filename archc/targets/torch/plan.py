@@ -241,7 +241,7 @@ class Planner:
 
     def _is_numbered_chain(self, plan: Plan, units: list[_Unit]) -> bool:
         """Whether the statements run children 0, 1, 2 ... one after the other."""
-        if not _is_chain(plan, self.values):
+        if not _is_chain(plan, self.values) or (plan.level.path == "" and not self._is_single()):
             return False
         if any(not isinstance(c, (Level, Construct)) for c in plan.level.children.values()):
             return False
@@ -249,6 +249,11 @@ class Planner:
         return names == [str(i) for i in range(len(names))] and set(plan.level.children) <= set(
             names
         )
+
+    def _is_single(self) -> bool:
+        """Whether the network takes one value and gives one."""
+        graph = self.graph
+        return len(graph.inputs) == len(graph.outputs) == 1 and not self.asides()
 
     def _is_named_chain(self, plan: Plan) -> bool:
         """Whether the statements call every child once, in order."""
