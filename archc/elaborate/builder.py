@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from archc.diagnostics import Label, Span
-from archc.elaborate.env import Poisoned, closest
+from archc.elaborate.env import MAX_OPTIONS, Poisoned, closest
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import Place, mismatch
@@ -215,7 +216,7 @@ class Builder:
         inner = f"{frame.path}." if frame.path else ""
         options = [
             path.removeprefix(inner)
-            for path in self.flows
+            for path in reversed(list(islice(reversed(self.flows), MAX_OPTIONS)))
             if path.startswith(inner) and path not in self._unnamed
         ]
         options += [*frame.inputs, *self.inputs]

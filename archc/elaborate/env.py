@@ -19,6 +19,9 @@ ENTERING = ("in_shape", "in_channels", "in_features", "in_length", "in_height", 
 """Names of the sizes of the tensor that enters a layer."""
 
 
+MAX_OPTIONS = 500
+"""Names that one suggestion looks through: each takes about ten microseconds."""
+
 MAX_DEFINITIONS = 32
 """Definitions that may be made from one another, one after the other."""
 
@@ -200,6 +203,7 @@ class LayerScope:
 
 
 def closest(word: str, options: Iterator[str] | list[str]) -> str | None:
-    """The option a person most likely meant."""
-    close = difflib.get_close_matches(word, list(dict.fromkeys(options)), 1, 0.6)
+    """The option a person most likely meant, of the last `MAX_OPTIONS`."""
+    latest = list(dict.fromkeys(options))[-MAX_OPTIONS:]
+    close = difflib.get_close_matches(word, latest, 1, 0.6)
     return close[0] if close else None

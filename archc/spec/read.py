@@ -13,7 +13,7 @@ from archc.spec.read_blocks import BlockReader, may_hold_op
 from archc.spec.read_chain import ChainReader, Vocabulary
 from archc.spec.read_entries import EntryReader
 from archc.spec.syntax import Argument, Chain, Import, Input, Spec
-from archc.spec.tree import Entry, Node, Scalar, Sequence
+from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty
 from archc.spec.tree import Mapping as MappingNode
 
 FORMAT_VERSION = 1
@@ -271,7 +271,7 @@ class _Reader:
                 )
             return ()
         children = self.reader.entries(entry, example)
-        if not children and isinstance(entry.value, MappingNode):
+        if not children and (is_empty(entry.value) or isinstance(entry.value, MappingNode)):
             self.sink.error(
                 "missing-key", "a network has at least one input", entry.key.span, help=[example]
             )

@@ -66,6 +66,8 @@ class Vocabulary:
         values: Collection[str] = (),
     ) -> Vocabulary:
         """The same with more words."""
+        if not (known or op_takers or values):
+            return self
         return replace(
             self,
             known=frozenset({*self.known, *known}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 from archc.spec.expressions.fault import MAX_LIST, Budget, Fault, Undecided, limit, wrong_type
@@ -21,6 +22,7 @@ from archc.spec.expressions.operators import (
 )
 from archc.spec.expressions.parser import Tree
 
+_MAX_NAMES = 500  # Looked through for a suggestion, the inner ones first.
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -168,7 +170,7 @@ class _Evaluator:
             message = f"`{node.id}` is a function"
             return Fault("unknown-name", message, f"call it: {node.id}(...)", place=place)
         names = dict.fromkeys(name for bound in self.locals for name in bound)
-        names.update(dict.fromkeys(self.scope.names()))
+        names.update(dict.fromkeys(islice(self.scope.names(), _MAX_NAMES)))
         close = difflib.get_close_matches(node.id, names, 1)
         hints = tuple(f"did you mean `{name}`?" for name in close)
         return Fault("unknown-name", f"`{node.id}` means nothing here", *hints, place=place)
