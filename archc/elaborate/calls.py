@@ -18,7 +18,7 @@ from archc.elaborate.blocks import call_block
 from archc.elaborate.env import LayerScope, LayerValue, OpWord, Poisoned, closest
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
-from archc.elaborate.keys import apply_keys, refuse_keys
+from archc.elaborate.keys import apply_keys, refuse_for_weights
 from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
@@ -37,16 +37,13 @@ def call(
 ) -> Flow:
     """Elaborate an op or a block."""
     held = _held(elaborator, call, inputs[0], place)
-    keys = call.common.keys
     if isinstance(held, LayerValue):
-        if keys is not None:
-            refuse_keys(keys, f"the layer that `{call.head.text}` holds")
+        refuse_for_weights(call.common, f"the layer that `{call.head.text}` holds")
         return _held_layer(elaborator, call, held, path, inputs, place)
     module = held.module or place.frame.module
     found = module.blocks.get(held.name) or elaborator.standard.get(held.name)
     if found is not None:
-        if keys is not None:
-            refuse_keys(keys, f"the block `{held.name}`")
+        refuse_for_weights(call.common, f"the block `{held.name}`")
         return call_block(elaborator, call, *found, path, inputs, place)
     if held.name in elaborator.ops:
         return _op(elaborator, call, held.name, path, inputs, place)

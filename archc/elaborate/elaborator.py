@@ -14,7 +14,7 @@ from archc.elaborate.env import LayerScope, OpWord, Poisoned
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Level, Module, Place
 from archc.elaborate.joins import join
-from archc.elaborate.keys import refuse_keys
+from archc.elaborate.keys import refuse_for_weights
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError, parse_for, parse_template
 from archc.spec.syntax import (
@@ -158,8 +158,8 @@ class Elaborator:
                 frame = replace(frame, side=_side(common.side))
             inner = Place(frame, place.level, place.env, place.numbered)
             path = self._explicit_path(item, inputs[0], inner)
-            if common.keys is not None and not isinstance(layer, Call):
-                refuse_keys(common.keys, "a structure")
+            if not isinstance(layer, Call):
+                refuse_for_weights(common, "a structure")
             result = self.dispatch(layer, path, inputs, inner)
             if common.expect is not None and result is not None and self.strict:
                 check_expected_shape(

@@ -12,7 +12,7 @@ from archc.elaborate.env import LayerScope, closest
 from archc.graph import Node, WeightRef
 from archc.ops.base import Weight
 from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
-from archc.spec.expressions import ExpressionError, parse_expression
+from archc.spec.expressions import FUNCTIONS, ExpressionError, parse_expression
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Scalar
@@ -74,7 +74,7 @@ def _init(written: Scalar, ref: WeightRef, scope: LayerScope) -> Init:
     if isinstance(written.value, (int, float)) and not isinstance(written.value, bool):
         return Constant(float(written.value))
     match = _CALL.fullmatch(written.text)
-    if match is None or (match[1] not in _RULES and match[2] is None):
+    if match is None or (match[1] not in _RULES and (match[2] is None or match[1] in FUNCTIONS)):
         value = parse_expression(written).evaluate(scope)
         return Constant(_number(value, written.span))
     rule = _RULES.get(match[1])

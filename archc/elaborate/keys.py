@@ -9,6 +9,7 @@ from archc.diagnostics import Diagnostics, Label, Span
 from archc.elaborate.env import LayerScope, closest
 from archc.graph import Node, WeightRef
 from archc.spec.expressions import ExpressionError, parse_template
+from archc.spec.syntax import Common
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Scalar
@@ -58,18 +59,24 @@ def _check_weight(node: Node, word: Scalar) -> None:
     )
 
 
-def refuse_keys(written: TreeNode, what: str) -> None:
-    """Refuse `keys` where there are no weights of one layer to rename.
+def refuse_for_weights(common: Common, what: str) -> None:
+    """Refuse `keys` and `init` where there are no weights of one layer.
+
+    Args:
+        common: the keys that every layer takes.
+        what: what they are written at.
 
     Raises:
-        ExpressionError: always.
+        ExpressionError: one of them is written.
     """
-    raise ExpressionError(
-        "wrong-kind",
-        f"`keys` renames the weights of one op, and this is {what}",
-        written.span,
-        ["write it at the layer inside whose weights it renames"],
-    )
+    for key, verb, written in (("keys", "renames", common.keys), ("init", "draws", common.init)):
+        if written is not None:
+            raise ExpressionError(
+                "wrong-kind",
+                f"`{key}` {verb} the weights of one op, and this is {what}",
+                written.span,
+                [f"write it at the layer inside whose weights it {verb}"],
+            )
 
 
 def check_keys(nodes: Iterable[Node], sink: Diagnostics) -> None:

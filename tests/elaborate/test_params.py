@@ -307,3 +307,21 @@ def test_a_let_is_no_param(faults):
     assert faults("params: {a: 1}\nlet: {a: 2}\nlayers: [{conv: a}]") == [("name-taken", "a")]
     block = "blocks: {u: {params: {a: 1}, let: {a: 2}, body: [{conv: a}]}}\nlayers: [u]"
     assert faults(block) == [("name-taken", "a")]
+
+
+@pytest.mark.parametrize("key", ["init: zeros", "keys: {weight: w}"])
+def test_keys_for_weights_are_for_ops(faults, key):
+    block = (
+        "blocks: {unit: {params: {act: relu}, body: [{conv: 8}, {act: , KEY}]}}\nlayers: [LAYER]"
+    )
+    text = key.partition(": ")[2]
+    for layer in (f"{{unit: , {key}}}", f"{{residual: [relu], {key}}}", f"{{seq: [relu], {key}}}"):
+        body = block.replace(", KEY", "").replace("LAYER", f"unit, {layer}")
+        assert faults(body) == [("wrong-kind", text)]
+    body = block.replace("KEY", key).replace("LAYER", "{unit: , act: {gelu: tanh}}")
+    assert faults(body) == [("wrong-kind", text)]
+
+
+def test_init_may_be_an_expression(compiled):
+    net = compiled("layers: [{conv: 8, init: log(10) / 2}]")
+    assert net.graph.node("0").weights[0].weight.init.value == pytest.approx(1.151, abs=1e-3)

@@ -50,8 +50,8 @@ DOCUMENT = (
         "missing-key",
         "A key that has to be there is missing",
         """
-        A spec needs `archc`, `name`, `inputs` and `layers`; a block needs a body. Nothing is
-        assumed in their place.
+        A spec needs `archc`, `inputs` and `layers`; a block needs a body. Nothing is assumed in
+        their place.
         """,
         bad="archc: 1\nname: demo\nlayers: [relu]\n",
         good=spec("layers: [relu]"),
