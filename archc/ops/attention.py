@@ -10,15 +10,12 @@ from archc.ops.base import Cost, OnnxEmitter, Op, Operand, TorchCode, TorchEmitt
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_float32, demand_rank, demand_static
 from archc.ops.fields import Flag, Number, PositiveInt, Probability
-from archc.ops.forms import reduce, reshape, scalar
+from archc.ops.forms import l2_normalise, reshape, scalar
 from archc.ops.reach import UNTRACKED, WHOLE, Reach, Reaches
 from archc.types import Dim, TensorType, dim_product, format_dim, format_shape
 
 MAX_LOGIT_SCALE = math.log(100.0)
 """Bound of the learned logarithm that scales cosines (arXiv 2111.09883)."""
-
-MIN_NORM = 1e-12
-"""Norm below which torch.nn.functional.normalize divides by this instead."""
 
 
 class _Sizes(NamedTuple):
@@ -323,7 +320,7 @@ class Attention(Op):
         key = self._part(g, key, sizes.features)
         value = self._part(g, value, sizes.values)
         if self.cosine:
-            query, key = (_normalised(g, x) for x in (query, key))
+            query, key = (l2_normalise(g, x) for x in (query, key))
         else:
             query = g.op("Mul", query, scalar(g, self._scale(sizes), query), type=query.type)
         scores = self._scores(g, query, key)
@@ -386,14 +383,6 @@ def _swapped(rank: int, first: int, second: int) -> list[int]:
     order = list(range(rank))
     order[first], order[second] = order[second], order[first]
     return order
-
-
-def _normalised(g: OnnxEmitter, x: Operand) -> Operand:
-    """`x / max(norm(x), 1e-12)` over the last axis."""
-    short = x.type.with_shape((*x.type.shape[:-1], 1))
-    norm = reduce(g, "ReduceL2", x, [x.type.rank - 1], keepdims=1, type=short)
-    norm = g.op("Max", norm, scalar(g, MIN_NORM, x), type=short)
-    return g.op("Div", x, norm, type=x.type)
 
 
 def _scaled(g: OnnxEmitter, scores: Operand, logarithm: Operand) -> Operand:

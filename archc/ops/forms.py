@@ -62,6 +62,18 @@ def divide_by_rms(
     return g.op("Div", x, g.op("Sqrt", shifted, type=mean.type), type=type)
 
 
+MIN_NORM = 1e-12
+"""Norm below which torch.nn.functional.normalize divides by this instead."""
+
+
+def l2_normalise(g: OnnxEmitter, x: Operand) -> Operand:
+    """`x / max(norm(x), 1e-12)` over the last axis."""
+    short = x.type.with_shape((*x.type.shape[:-1], 1))
+    norm = reduce(g, "ReduceL2", x, [x.type.rank - 1], keepdims=1, type=short)
+    norm = g.op("Max", norm, scalar(g, MIN_NORM, x), type=short)
+    return g.op("Div", x, norm, type=x.type)
+
+
 def reshape(
     g: OnnxEmitter, x: Operand, shape: Sequence[Dim], type: TensorType | None = None
 ) -> Operand:

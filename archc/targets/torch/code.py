@@ -139,9 +139,9 @@ class TensorMember:
 
     Attributes:
         shape: sizes.
-        init: how it is drawn: `uniform`, `normal`, `trunc_normal`, `constant`; or the helper that
+        init: how it is drawn: `uniform`, `normal`, `trunc_normal`, `constant`; or the function that
             works it out, whose name starts with an underscore.
-        arguments: of the distribution or the helper.
+        arguments: of the distribution or the function.
         dtype: element type.
         buffer: whether it is a buffer.
     """

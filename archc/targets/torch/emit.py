@@ -10,7 +10,7 @@ from archc.graph import Graph
 from archc.graph.graph import WeightRef
 from archc.targets.torch.assemble import Assembler
 from archc.targets.torch.classes import ClassCode, docstring
-from archc.targets.torch.helpers import helpers_called
+from archc.targets.torch.functions import functions_called
 from archc.targets.torch.plan import Planner
 from archc.targets.torch.tree import TreeBuilder
 from archc.types.sizes import describe_sizes
@@ -58,7 +58,7 @@ def emit_torch(graph: Graph) -> TorchSource:
 
 def _module_text(graph: Graph, classes: list[ClassCode]) -> str:
     body = "\n\n\n".join("\n".join(code.lines()) for code in classes)
-    body = "\n\n".join([*helpers_called(body), body])
+    body = "\n\n".join([*functions_called(body), body])
     head = f"{graph.name}: {graph.doc}" if graph.doc else graph.name
     demands = [describe_sizes(name, sizes) for name, sizes in sorted(graph.sizes.items())]
     works = f"\n\nWorks where {' and '.join(demands)}." if demands else ""

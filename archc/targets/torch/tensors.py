@@ -39,7 +39,7 @@ def tensor_member(weight: Weight) -> TensorMember:
 
 
 def _computed(weight: Weight, init: Computed) -> TensorMember:
-    """A tensor that a helper of the generated module works out."""
+    """A tensor that a function of the generated module works out."""
     arguments = [
         Literal(size, role, role)
         for role, size in zip(("height", "width"), init.sizes, strict=True)

@@ -63,7 +63,7 @@ def _window_mask(
     return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, -100.0)
 '''
 
-_HELPERS = {
+_FUNCTIONS = {
     "_attend": _ATTEND,
     "_relative_coords": _RELATIVE_COORDS,
     "_relative_index": _RELATIVE_INDEX,
@@ -72,6 +72,6 @@ _HELPERS = {
 """Name -> definition. No layer's name starts with an underscore in generated source."""
 
 
-def helpers_called(body: str) -> list[str]:
-    """Definitions of the helpers that this source calls, in the order of their names."""
-    return [text for name, text in sorted(_HELPERS.items()) if re.search(rf"\b{name}\(", body)]
+def functions_called(body: str) -> list[str]:
+    """Definitions of the functions that this source calls, in the order of their names."""
+    return [text for name, text in sorted(_FUNCTIONS.items()) if re.search(rf"\b{name}\(", body)]
