@@ -52,10 +52,16 @@ def read_imports(tree: Node, sink: Diagnostics) -> tuple[Import, ...]:
         return tuple(
             Import(item, ()) for item in _scalars(entry.value, "a path", sink) if item.text
         )
+    if isinstance(entry.value, Scalar) and entry.value.value is not None:
+        sink.error(
+            "wrong-kind",
+            "`import` is a list of files, or a mapping of files to lists of blocks",
+            entry.value.span,
+            help=[f"write `import: [{entry.value.text}]`"],
+        )
+        return ()
     imports = []
-    for child in EntryReader(sink).entries(
-        entry, "write [blocks/common.yaml], or {blocks/common.yaml: [conv_bn]}"
-    ):
+    for child in EntryReader(sink).entries(entry):
         if isinstance(child.value, Sequence):
             names = _scalars(child.value, "the name of a block", sink)
             imports.append(Import(child.key, names))

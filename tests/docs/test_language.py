@@ -141,6 +141,7 @@ LIMITS = {
     "operations inside operations": f"{fault.MAX_DEPTH} deep",
     "items of a list, and of a range": f"{fault.MAX_LIST:,}",
     "steps of one expression": f"{fault.MAX_STEPS:,}",
+    "steps of all expressions of a spec": f"{fault.MAX_STEPS_IN_ALL:,}",
     "integers": "64 bits",
     "characters of a layer's name": f"{templates.MAX_NAME}",
 }
