@@ -16,6 +16,8 @@ from archc.elaborate.elaborator import MAX_DEPTH
 from archc.elaborate.env import ENTERING, MAX_DEFINITIONS
 from archc.elaborate.initials import _RULES
 from archc.elaborate.inputs import _PROMISES
+from archc.graph.budget import MAX_PARAMETERS
+from archc.graph.typing import MAX_ELEMENTS
 from archc.ops.table import OPS
 from archc.spec import yaml
 from archc.spec.expressions import FUNCTIONS, fault, templates
@@ -142,7 +144,8 @@ LIMITS = {
     "items of a list, and of a range": f"{fault.MAX_LIST:,}",
     "steps of one expression": f"{fault.MAX_STEPS:,}",
     "steps of all expressions of a spec": f"{fault.MAX_STEPS_IN_ALL:,}",
-    "integers": "64 bits",
+    "integers, and elements of a tensor": f"{MAX_ELEMENTS.bit_length() + 1} bits",
+    "parameters of a network": f"{MAX_PARAMETERS:,}",
     "characters of a layer's name": f"{templates.MAX_NAME}",
 }
 
