@@ -114,8 +114,9 @@ class Linear(Op):
         if self.zero_bias is not None:
             start, stop = self.zero_bias
             bias = t.expr(
-                "torch.cat([{0}[:{start}], torch.zeros_like({0}[{start}:{stop}]), {0}[{stop}:]])",
+                "{0}.slice_scatter({0}.new_zeros({length}), start={start}, end={stop})",
                 t.weight("bias"),
+                length=stop - start,
                 start=start,
                 stop=stop,
             )
