@@ -34,6 +34,7 @@ from archc.spec.expressions import ExpressionError
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Param, Spec
 from archc.spec.tree import Node
+from archc.types.dims import DimTooComplexError
 from archc.types.sizes import SizeSet
 
 RECURSION_LIMIT = 20_000
@@ -87,6 +88,10 @@ def elaborate(spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -
         return _Program(spec, choice, sources, sink).run()
     except RecursionError:
         sink.error("too-deep", "blocks, sections or definitions nest too deep", spec.span)
+        return None
+    except DimTooComplexError as error:
+        # Of a layer it is reported at the layer; this is a sum or a condition over several.
+        sink.error("too-complex", f"what the layers need of the sizes: {error}", spec.span)
         return None
     finally:
         sys.setrecursionlimit(before)

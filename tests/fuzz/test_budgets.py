@@ -7,6 +7,7 @@ import pytest
 
 import archc
 from archc.cli import archc as program
+from archc.types.dims import DimTooComplexError
 from tests.fuzz.harness import run
 from tests.fuzz.mutate import Mutant
 
@@ -110,3 +111,11 @@ def test_only_a_flag_raises_the_budget(tmp_path, monkeypatch) -> None:
 def test_the_api_keeps_to_the_budget(vast, call) -> None:
     with pytest.raises(archc.SpecError, match="too-many-parameters"):
         call(vast)
+
+
+def test_a_sum_over_layers_that_is_too_long(monkeypatch) -> None:
+    def total(graph: object) -> int:
+        raise DimTooComplexError("over 1024 parts")
+
+    monkeypatch.setattr("archc.elaborate.checks.total_macs", total)
+    assert first_error(f"{HEAD}layers: [relu]\nexpect: {{macs: 5}}\n") == "too-complex"
