@@ -24,6 +24,7 @@ from archc.types import (
     evaluate,
     format_dim,
     format_shape,
+    provably_differ,
     provably_equal,
     symbol,
     symbols_of,
@@ -58,14 +59,32 @@ def check_expected_shape(
     help_ = []
     if len(wanted) == len(shape) - 1:
         help_ = [f"write the batch axis, too: {format_shape(shape)}"]
+    message = f"the shape is {format_shape(shape)}, not {written}"
+    if partly := _where_they_agree(wanted, shape):
+        message = f"the shape is {format_shape(shape)}, which is {written} only where {partly}"
     sink.error(
         "expect-failed",
-        f"the shape is {format_shape(shape)}, not {written}",
+        message,
         expected.span,
         "expected here",
         secondary=[Label(value.span, f"{format_shape(shape)} comes from here")],
         help=help_,
     )
+
+
+def _where_they_agree(wanted: Sequence[object], shape: Sequence[Dim]) -> str:
+    """What has to hold of symbolic sizes for two shapes to agree; empty when they never do."""
+    if len(wanted) != len(shape):
+        return ""
+    conditions: list[str] = []
+    for want, dim in zip(wanted, shape, strict=True):
+        if want == WILDCARD:
+            continue
+        if not isinstance(want, (int, Expr)) or provably_differ(want, dim):
+            return ""
+        if not provably_equal(want, dim):
+            conditions.append(f"{format_dim(dim)} = {format_dim(want)}")
+    return " and ".join(conditions)
 
 
 def _dim_text(want: object) -> str:

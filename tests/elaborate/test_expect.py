@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from archc.compile import check_source
+from archc.diagnostics import Source
+
 BODY = """
     params: {width: 8}
     variants: {small: {width: 4}, large: {width: 16}}
@@ -74,3 +77,17 @@ def test_a_wrong_expectation_says_what_is(findings):
     assert found.help == ("write the batch axis, too: [N, 3, 32, 32]",)
     (found,) = findings("layers: [relu]\nexpect: {parameters: 5}")
     assert found.message == "`demo` has 0 parameters, not 5"
+
+
+def test_an_expectation_that_holds_for_some_sizes_says_for_which() -> None:
+    text = (
+        "archc: 1\nname: t\ninputs: {x: [N, 1, H, 8]}\nlayers:\n"
+        "  a: {maxpool: 2}\n  b: {resize: , scale: 2, expect: [N, 1, H, 8]}\n"
+    )
+    errors = [d for d in check_source(Source("t.yaml", text)).diagnostics if d.is_error]
+    assert [(d.code, d.message) for d in errors] == [
+        (
+            "expect-failed",
+            "the shape is [N, 1, 2*(H//2), 8], which is [N, 1, H, 8] only where 2*(H//2) = H",
+        )
+    ]
