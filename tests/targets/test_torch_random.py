@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.targets.graphs import Net
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.targets.torch_reference import assert_equals_layers, checked, with_scopes
 
 from archc.graph import Graph, Value
+from tests.targets.graphs import Net
+from tests.targets.torch_reference import assert_equals_layers, checked, with_scopes
 
 SCOPES = ["", "a", "a.b", "a.b.c", "body", "body.0", "body.1", "x-y", "type", "b1.left", "b2.left"]
 LEAVES = ["conv", "0", "1", "2", "forward", "class", "half", "_p", "__q", "x", "self", "3d", "é"]

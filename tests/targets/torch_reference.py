@@ -38,9 +38,7 @@ def with_scopes(
 def ruff(text: str, *command: str) -> str:
     """What ruff, as a user without settings runs it, has to say of a source."""
     run = [RUFF, *command, "--isolated", "--no-cache", "--stdin-filename", "net.py", "-"]
-    result = subprocess.run(
-        run, input=text, capture_output=True, encoding="utf-8", check=False
-    )
+    result = subprocess.run(run, input=text, capture_output=True, encoding="utf-8", check=False)
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
 

@@ -30,6 +30,7 @@ class Finder:
 
     def __init__(self, given: Sequence[Given], axis: int) -> None:
         self.parameters = known_parameters(given, axis)
+        self._expressions: list[Text] = []
 
     def text(self, column: Column) -> Text:
         """What to write for a column; the parameters it takes are noted."""
@@ -85,11 +86,20 @@ class Finder:
             return None
         sizes = [p for p in self.parameters if not p.is_let or p.columns]
         sizes = [p for p in sizes if p.kind in ("channels", "")]
-        product = _product(sizes, column)
-        if product is not None:
-            return product
         ratios = (_ratio(parameter, column) for parameter in sizes)
-        return next((ratio for ratio in ratios if ratio is not None), None)
+        text = self._written_before(column) or _product(sizes, column)
+        text = text or next((ratio for ratio in ratios if ratio is not None), None)
+        if text is not None:
+            self._expressions.append(text)
+        return text
+
+    def _written_before(self, column: Column) -> Text | None:
+        """An expression that other columns have; where few instances tell, chance is likely."""
+        for text in self._expressions:
+            pairs = zip(text.values(len(column.literals)), column.values, strict=True)
+            if all(value in (ABSENT, size) for size, value in pairs):
+                return text
+        return None
 
     def _half_kernel(self, column: Column) -> Text | None:
         for parameter in self.parameters:

@@ -23,7 +23,7 @@ from archc.targets.torch.code import (
     TensorMember,
     Var,
 )
-from archc.targets.torch.layout import literal_text
+from archc.targets.torch.layout import literal_text, spaced
 from archc.targets.torch.naming import is_attribute, is_hidden
 from archc.targets.torch.plan import BASE
 
@@ -124,7 +124,7 @@ class Forward:
             text = value_text(value.value)
             return self.attributes.get(text, text)
         items = [
-            self._fill(item.template, item.operands, {})
+            spaced(self._fill(item.template, item.operands, {}))
             if isinstance(item, Size)
             else self._literal(item)
             for item in value.items

@@ -64,8 +64,6 @@ def _in_brackets(node: ast.expr, indent: int) -> str:
     text = flat(node)
     if indent + len(text) <= WIDTH:
         return text
-    if isinstance(node, ast.Call) and _links(node) >= 2:
-        return f"\n{' ' * indent}".join(_chain(node, indent))
     if isinstance(node, (ast.BinOp, ast.BoolOp)):
         return f"\n{' ' * indent}".join(_terms(node, indent))
     return _lay(node, indent, indent, 0)
@@ -87,6 +85,8 @@ def _lay(node: ast.expr, indent: int, column: int, suffix: int) -> str:
         return "*" + _lay(node.value, indent, column + 1, suffix)
     if isinstance(node, ast.BinOp):
         return f"\n{' ' * (indent + STEP)}".join(_terms(node, indent + STEP))
+    if isinstance(node, ast.Call) and _links(node) >= 2 and column == indent:
+        return f"\n{' ' * indent}".join(_chain(node, indent))
     if isinstance(node, ast.Call):
         return _broken_call(node, indent, column)
     if isinstance(node, (ast.List, ast.Tuple, ast.Dict, ast.ListComp)):
@@ -205,6 +205,11 @@ _SYMBOLS: dict[type[ast.operator], str] = {
 _PRECEDENCE: dict[type[ast.operator], int] = {
     kind: 1 if kind in (ast.Add, ast.Sub) else 3 if kind is ast.Pow else 2 for kind in _SYMBOLS
 }
+
+
+def spaced(text: str) -> str:
+    """An expression on one line, with spaces where ruff wants them."""
+    return flat(ast.parse(text, mode="eval").body)
 
 
 def flat(node: ast.expr) -> str:

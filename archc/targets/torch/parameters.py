@@ -116,7 +116,8 @@ def _ends(parameter: Parameter, sizes: list[Column]) -> tuple[bool, bool]:
 
 def _candidates(parameter: Parameter, sizes: list[Column], only: bool) -> list[str]:
     column = parameter.columns[0]
-    role, context = column.sample.role, column.context
+    role = column.sample.role
+    context = "hidden" if column.context.isdigit() else column.context or "hidden"
     if parameter.kind == "flag":
         return [option_name(context), f"use_{context}"]
     if role == "p":

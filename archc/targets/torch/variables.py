@@ -98,6 +98,8 @@ class _Namer:
             return (unique_name(usable_identifier(statement.hint, "aside"), live),)
         if output not in self.last:
             return ("_",)
+        if not statement.types:  # a size, not a tensor
+            return (unique_name(usable_identifier(statement.hint), live),)
         return (self._one(i, output, values_of(statement.expr), live),)
 
     def _several(self, statement: Statement, live: set[str]) -> tuple[str, ...]:
