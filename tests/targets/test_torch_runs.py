@@ -26,7 +26,7 @@ CONV = {"out": 4, "kernel": 3, "padding": 1}
 def odd_names() -> Graph:
     """Children that are no identifiers, a container, two outputs."""
     net = Net(image=["N", 4, 6, 6])
-    net.add("class", "conv", attributes=CONV)
+    net.add("3d", "conv", attributes=CONV)
     net.add("s.before", "conv", attributes=CONV)
     net.add("x-y.0", "conv", attributes=CONV)
     middle = net.add("x-y.add", "add", net.nodes[-1].output, net.nodes[-2].output)
