@@ -10,6 +10,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.measure import Pair, alternate, run
@@ -96,7 +97,8 @@ def building(folder: Path) -> Iterator[str]:
     ):
         ours = [*ARCHC, "build", str(SPECS / f"{spec}.yaml"), "--variant", name, "--to", "onnx"]
         out = str(folder / "theirs.onnx")
-        for dynamo in (False, True):
+        # The newer exporter needs onnxscript, which archc does not.
+        for dynamo in (False, True) if find_spec("onnxscript") else (False,):
             code = EXPORT.format(root=str(ROOT), name=name, out=out, dynamo=dynamo)
             pair = alternate(
                 [*ours, "-o", str(folder / "ours.onnx")], [sys.executable, "-c", code], rounds=3
