@@ -148,8 +148,7 @@ class Rearrange(Op):
         None of them names the sizes of other axes, so the batch stays free.
         """
         pattern = self._expanded(x.type)
-        dims = self._dims(pattern, x.type, ShapeContext())
-        parting, sizes = _parting(pattern.left, dims)
+        parting, sizes = _parting(pattern.left, self.sizes)
         order = pattern.order
         moving = "" if order == sorted(order) else f".permute({', '.join(map(str, order))})"
         return t.expr("{0}" + parting + moving + _merging(pattern.right), x, **sizes)
@@ -189,8 +188,10 @@ def _factor(dim: Dim) -> str:
     return format_dim(dim) if is_static(dim) else f"({format_dim(dim)})"
 
 
-def _parting(groups: Groups, dims: Mapping[str, Dim]) -> tuple[str, dict[str, tuple[int, ...]]]:
+def _parting(groups: Groups, given: Mapping[str, int]) -> tuple[str, dict[str, tuple[int, ...]]]:
     """Calls that part the left side's groups, from the last axis on so that axes keep their place.
+
+    The size that the pattern leaves open stays open.
 
     Returns:
         The calls as a template, and the sizes it refers to.
@@ -201,7 +202,7 @@ def _parting(groups: Groups, dims: Mapping[str, Dim]) -> tuple[str, dict[str, tu
             calls += f".squeeze({axis})"
         elif len(group) > 1:
             field = f"sizes{axis}"
-            sizes[field] = tuple(d if is_static(d) else -1 for d in (dims[n] for n in group))
+            sizes[field] = tuple(given.get(name, -1) for name in group)
             calls += f".unflatten({axis}, {{{field}}})"
     return calls, sizes
 

@@ -121,7 +121,7 @@ class Assembler:
         bodies = [self._body(level) for level in levels]
         given = [self._given(level) for level in levels]
         classes = share(bodies, given)
-        for shared, suffix in zip(classes, _suffixes(classes), strict=True):
+        for shared, suffix in zip(classes, _suffixes(classes, given), strict=True):
             self._define(levels, bodies, given, shared, suffix)
 
     def _define(
@@ -250,18 +250,37 @@ class Assembler:
         return Sequential(items, named=not plan.numbered)
 
 
-def _suffixes(classes: Sequence[Shared]) -> list[str]:
-    """What tells classes of one block apart: a child that the most common one lacks, or has."""
+def _suffixes(classes: Sequence[Shared], given: Sequence[Given]) -> list[str]:
+    """What tells classes of one block apart.
+
+    A child that the most common one lacks, or has, or a param of the spec that is zero there.
+    """
     common = max(classes, key=lambda shared: len(shared.members))
-    usual = {member.name: None for member in common.body.members}
-    suffixes: list[str] = []
-    for shared in classes:
-        own = {member.name: None for member in shared.body.members}
-        extra = [name for name in own if name not in usual]
-        lacking = [name for name in usual if name not in own]
-        word = class_name(extra[0], "") if extra else class_name(lacking[0], "") if lacking else ""
-        suffixes.append(f"With{word}" if extra else f"Without{word}" if lacking else "")
-    return suffixes
+    return [_difference(shared, common, given) for shared in classes]
+
+
+def _difference(own: Shared, common: Shared, given: Sequence[Given]) -> str:
+    if own is common:
+        return ""
+    for mine, usual in (
+        (_children(own), _children(common)),
+        (_set_params(own, given), _set_params(common, given)),
+    ):
+        extra = [name for name in mine if name not in usual]
+        lacking = [name for name in usual if name not in mine]
+        if extra or lacking:
+            return f"{'With' if extra else 'Without'}{class_name((extra or lacking)[0], '')}"
+    return ""
+
+
+def _children(shared: Shared) -> list[str]:
+    return [member.name for member in shared.body.members]
+
+
+def _set_params(shared: Shared, given: Sequence[Given]) -> list[str]:
+    """Params that are neither zero nor false for any instance."""
+    tables = [given[index].params for index in shared.members]
+    return [name for name in tables[0] if all(table.get(name) for table in tables)]
 
 
 def _wrapper_name(level: Level) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from archc.targets.torch.code import ABSENT, Literal, distinct
+from archc.targets.torch.code import ABSENT, distinct
 from archc.targets.torch.columns import (
     PARAM,
     PER,
@@ -18,6 +18,7 @@ from archc.targets.torch.columns import (
     Text,
     known_parameters,
 )
+from archc.targets.torch.signatures import CHANNELS
 
 
 class Finder:
@@ -82,7 +83,7 @@ class Finder:
         """An expression that gives every instance its value."""
         if column.sample.role == "padding":
             return self._half_kernel(column)
-        if column.sample.kind != "channels":
+        if column.sample.kind not in ("channels", "size"):
             return None
         sizes = [p for p in self.parameters if not p.is_let or p.columns]
         sizes = [p for p in sizes if p.kind in ("channels", "")]
@@ -117,7 +118,7 @@ def _rows(column: Column) -> list[int]:
 
 def _accepts(parameter: Parameter, column: Column) -> bool:
     if parameter.kind:
-        if parameter.kind != column.sample.kind:
+        if not _may_be(parameter.kind, column.sample.kind):
             return False
     elif not _could_mean(parameter, column):
         return False
@@ -127,9 +128,15 @@ def _accepts(parameter: Parameter, column: Column) -> bool:
     return bool(known) and all(distinct(a) == distinct(b) for a, b in known)
 
 
+def _may_be(kind: str, wanted: str) -> bool:
+    """Whether a parameter of a kind may fill a column of another: features are sizes."""
+    return kind == wanted or (kind == "channels" and wanted == "size")
+
+
 def _merge(parameter: Parameter, column: Column) -> None:
     parameter.columns.append(column)
-    parameter.kind = parameter.kind or column.sample.kind
+    if not parameter.kind:
+        parameter.kind = "channels" if column.sample.kind == "size" else column.sample.kind
     parameter.values = [
         b if a is ABSENT else a for a, b in zip(parameter.values, column.values, strict=True)
     ]
@@ -138,7 +145,7 @@ def _merge(parameter: Parameter, column: Column) -> None:
 def _could_mean(parameter: Parameter, column: Column) -> bool:
     """Whether a name from the spec fits an argument; equal numbers alone may be chance."""
     sample = column.sample
-    if sample.kind in ("channels", "flag"):
+    if sample.kind in ("channels", "size", "flag"):
         return True
     name = parameter.name
     words = ["drop" if sample.role == "p" else sample.role, column.context]
@@ -189,6 +196,5 @@ _NO_FACTOR = re.compile("stride|kernel|dilation|padding|groups")
 
 def sample_axis(columns: Sequence[Column]) -> int:
     """The axis of a block's input that holds its features, by what reads it first."""
-    first: Literal | None = next((c.sample for c in columns if c.sample.kind == "channels"), None)
-    last = first is not None and first.role in ("in_features", "normalized_shape")
-    return -1 if last else 1
+    roles = (c.sample.role for c in columns if c.sample.role in CHANNELS)
+    return -1 if next(roles, "") in ("in_features", "normalized_shape") else 1

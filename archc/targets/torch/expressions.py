@@ -141,6 +141,8 @@ class Forward:
             start, end = match.span()
             open_ = template[:start].endswith(("(", "[", ", ", "=")) or start == 0
             closed = template[end:].startswith((")", "]", ",")) or end == len(template)
+            if template[:start].endswith(".permute(") and text.startswith("("):
+                return text[1:-1]
             return text if (open_ and closed) or _is_atom(text) else f"({text})"
 
         return _FIELD.sub(put, template)

@@ -82,7 +82,9 @@ def _lay(node: ast.expr, indent: int, column: int, suffix: int) -> str:
     if column + len(text) + suffix <= WIDTH:
         return text
     if isinstance(node, ast.Starred):
-        return "*" + _lay(node.value, indent, column + 1, suffix)
+        # A chain of methods goes on below the star.
+        start = column if _links(node.value) >= 2 else column + 1
+        return "*" + _lay(node.value, indent, start, suffix + column + 1 - start)
     if isinstance(node, ast.BinOp):
         return f"\n{' ' * (indent + STEP)}".join(_terms(node, indent + STEP))
     if isinstance(node, ast.Call) and _links(node) >= 2 and column == indent:

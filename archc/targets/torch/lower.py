@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from archc.graph import Node
@@ -87,11 +88,14 @@ class _Recorder:
         self, template: str, *operands: Operand | TorchCode, **literals: Literalish
     ) -> TorchCode:
         read = tuple(self.code(operand) for operand in operands)
-        written = tuple((name, self._field(name, value)) for name, value in literals.items())
+        shapes = _shapes(template)
+        written = tuple(
+            (name, self._field(name, value, shapes)) for name, value in literals.items()
+        )
         return Apply(template, read, written)
 
-    def _field(self, name: str, value: Literalish) -> Literal | Sizes:
-        if contains_symbol(value) or _is_shape(value):
+    def _field(self, name: str, value: Literalish, shapes: set[str]) -> Literal | Sizes:
+        if contains_symbol(value) or (isinstance(value, tuple) and name in shapes):
             return runtime_sizes(value, name, self.node.inputs)
         return _literal(value, name)
 
@@ -105,9 +109,13 @@ class _Recorder:
         return operand
 
 
-def _is_shape(value: object) -> bool:
-    """Whether a literal may be sizes, each of which another block may have otherwise."""
-    return isinstance(value, tuple) and any(type(item) is int and item > 8 for item in value)
+_SIZED = re.compile(r"\b(?:unflatten|reshape|view|expand|_window_mask)\(([^()]*)\)")
+
+
+def _shapes(template: str) -> set[str]:
+    """Fields that tell a function sizes: each part of such a tuple is a value of its own."""
+    calls = _SIZED.findall(template)
+    return {name for call in calls for name in re.findall(r"\{([a-z]\w*)\}", call)}
 
 
 def _literal(given: Literalish | Default, role: str) -> Literal:

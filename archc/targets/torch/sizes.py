@@ -25,16 +25,15 @@ def runtime_sizes(value: Any, role: str, operands: Sequence[Value]) -> Sizes:
     """A dim, or a tuple with dims, as code."""
     items = value if isinstance(value, (tuple, list)) else (value,)
     code = tuple(
-        _size(item, operands)
-        if isinstance(item, Expr)
-        else Literal(item, role, "channels" if type(item) is int else role)
+        _size(item, operands) if isinstance(item, Expr) else Literal(item, role, _kind(item, role))
         for item in items
     )
     return Sizes(code, single=not isinstance(value, (tuple, list)))
 
 
 def _kind(item: object, role: str) -> str:
-    return "channels" if type(item) is int and item > 1 else role
+    """A size may be a number of features, which other blocks have otherwise."""
+    return "size" if type(item) is int and item > 0 else role
 
 
 def _size(dim: Expr, operands: Sequence[Value]) -> Size:

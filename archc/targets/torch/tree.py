@@ -99,6 +99,7 @@ class TreeBuilder:
         self._levels = {"": self.root}
         self._paths = _level_paths(graph)
         self._owned: set[str] = set()
+        self._results = {value.name for value in graph.outputs.values()}
         self._renamed: dict[str, Var] = {}
         self._node: Node | None = None
 
@@ -156,7 +157,11 @@ class TreeBuilder:
             self._owned |= {ref.key for ref in node.weights}
         else:
             self._own_tensors(node)
-        self._add(home, node, self._resolve(expr, node, name))
+        code = self._resolve(expr, node, name)
+        if isinstance(code, Var) and node.output.name not in self._results:
+            self._renamed[node.output.name] = code
+        else:
+            self._add(home, node, code)
 
     def _add(self, home: Level, node: Node, expr: Expression) -> None:
         step = Step(len(self.steps), node, expr, tuple(dict.fromkeys(values_of(expr))))

@@ -118,6 +118,9 @@ class _Namer:
             name = self._branch(thread, reads, [name for name in dying if name != MAIN])
             if name:
                 return name if name in dying else unique_name(name, live)
+        aside = thread.aside()
+        if aside:
+            return aside if aside in dying else unique_name(aside, live)
         if MAIN not in live:
             return MAIN
         return dying[0] if dying else unique_name(thread.name(), live)
@@ -220,7 +223,23 @@ class _Thread:
             return self._branch()
         if hints[-1].startswith("branch"):
             return usable_identifier(hints[-1])
+        if isinstance(self.statements[0].expr, Apply) and len(hints[0]) > 2:
+            return self.aside() or usable_identifier(hints[0])
         return "out"
+
+    def aside(self) -> str:
+        """The layer's name for a value worked out by expressions for an operator's sake.
+
+        The bias of an attention, say, which is looked up and rearranged; empty for the main
+        value and for what is only added or concatenated.
+        """
+        if self.join is None or _adds(self.join) or _is_concat(self.join):
+            return ""
+        if not all(isinstance(statement.expr, Apply) for statement in self.statements):
+            return ""
+        last = self.statements[-1]
+        first = values_of(self.join.expr)[0] == last.outputs[0]
+        return "" if first or len(last.hint) < 3 else usable_identifier(last.hint)
 
     def _branch(self) -> str:
         """The branch's name, or its number among those that are concatenated."""
