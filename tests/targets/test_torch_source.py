@@ -6,11 +6,12 @@ from dataclasses import replace
 from textwrap import dedent
 
 import pytest
+import torch
 
 from archc.compile import check_source
 from archc.diagnostics import Source
 from archc.graph import Graph
-from archc.targets.torch import emit_torch
+from archc.targets.torch import emit_torch, load_module
 from tests.targets.torch_reference import assert_equals_layers, assert_tidy, checked
 
 
@@ -301,3 +302,60 @@ def test_hostile_text_stays_text(doc: str) -> None:
 def test_the_same_graph_gives_the_same_text() -> None:
     texts = {emit_torch(compiled(BOTTLENECKS)).text for _ in range(3)}
     assert len(texts) == 1
+
+
+def test_words_in_a_text_need_no_import() -> None:
+    graph = replace(compiled(BOTTLENECKS), doc="F torch Tensor OrderedDict math")
+    scopes = {p: replace(s, doc="F of torch and math") for p, s in graph.scopes.items()}
+    source, _ = checked(replace(graph, scopes=scopes))
+    assert "\nfrom torch import Tensor, nn\n" in source.text
+    assert "import torch\n" not in source.text
+
+
+INITS = """
+    archc: 1
+    name: net
+    inputs: {x: [N, 4, 8, 8]}
+    blocks:
+      cell:
+        params: {out: int, act: op}
+        body:
+          - {conv: out, kernel: 3, padding: 1, init: kaiming_normal(fan_out)}
+          - if act: act
+          - {conv: out, kernel: 1, init: {weight: xavier_uniform, bias: normal(0.5)}}
+    layers:
+      first: {conv: 6, init: {weight: trunc_normal(0.02), bias: 0.25}}
+      a: {cell: 6, act: relu}
+      b: {cell: 8, act: none}
+      tail: [{conv: 4, init: zeros}, {conv: 4, init: "uniform(-0.75, 0.75)"}]
+      scale: {mul_param: [4, 1, 1], init: 1e-3}
+"""
+
+
+def test_what_is_drawn_otherwise_is_drawn_in_the_source() -> None:
+    graph = compiled(INITS)
+    source, module = checked(graph)
+    for line in [
+        "nn.init.trunc_normal_(self.first.weight, std=0.02)",
+        "nn.init.constant_(self.first.bias, 0.25)",
+        'nn.init.kaiming_normal_(layers[0].weight, mode="fan_out", nonlinearity="relu")',
+        "nn.init.xavier_uniform_(layers[-1].weight)",
+        "nn.init.normal_(layers[-1].bias, std=0.5)",
+        "nn.init.zeros_(self.tail[0].weight)",
+        "nn.init.uniform_(self.tail[1].weight, a=-0.75, b=0.75)",
+        "self.scale = nn.Parameter(torch.full((4, 1, 1), 0.001))",
+    ]:
+        assert f"    {line}\n" in source.text, source.text
+    assert_equals_layers(graph, module)
+
+
+def test_drawing_follows_the_declaration() -> None:
+    torch.manual_seed(0)
+    state = load_module(emit_torch(compiled(INITS))).state_dict()
+    assert torch.all(state["first.bias"] == 0.25)
+    assert torch.all(state["tail.0.weight"] == 0.0)
+    assert torch.all(state["scale"] == 1e-3)
+    assert 0.01 < state["first.weight"].std() < 0.03
+    assert 0.5 < state["tail.1.weight"].abs().max() <= 0.75
+    wide = (2 / (9 * 8)) ** 0.5
+    assert 0.85 * wide < state["b.0.weight"].std() < 1.15 * wide

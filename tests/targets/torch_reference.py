@@ -133,6 +133,7 @@ _LAYERS: dict[str, Callable[[Node, list[Tensor], Weights, bool], Any]] = {
     "identity": lambda node, xs, w, t: xs[0],
     "add": lambda node, xs, w, t: sum(xs[1:], start=xs[0]),
     "mul": lambda node, xs, w, t: reduce(torch.mul, xs),
+    "mul_param": lambda node, xs, w, t: xs[0] * w[""],
     "concat": lambda node, xs, w, t: torch.cat(xs, dim=1),
     "chunk": lambda node, xs, w, t: xs[0].chunk(node.op.chunks, dim=1),  # type: ignore[attr-defined]
     "permute": lambda node, xs, w, t: xs[0].permute(node.op.dims),  # type: ignore[attr-defined]

@@ -143,7 +143,6 @@ class Assembler:
                 made.variables,
                 body,
                 self._doc(served[0]),
-                frozenset(n for n, t in zip(body.inputs, body.types, strict=True) if t is None),
                 _same_shapes([bodies[index] for index in shared.members]),
             )
         )
@@ -195,7 +194,8 @@ class Assembler:
             for name in body.inputs
         )
         hints = tuple(name.rpartition(".")[2].removeprefix(SIZE_OF) for name in body.inputs)
-        return _renamed(replace(body, types=types, hints=hints, asides=asides))
+        integers = tuple(name for name in body.inputs if name.startswith(SIZE_OF))
+        return _renamed(replace(body, types=types, hints=hints, integers=integers, asides=asides))
 
     def _root(self, body: Body) -> Body:
         """The graph's own inputs and outputs, in their order; sizes are read off the inputs."""
@@ -327,6 +327,7 @@ def _renamed(body: Body) -> Body:
         rewrite(body, change),
         inputs=tuple(names[name] for name in body.inputs),
         outputs=tuple(names[name] for name in body.outputs),
+        integers=tuple(names[name] for name in body.integers),
         asides=tuple(names[name] for name in body.asides),
     )
 

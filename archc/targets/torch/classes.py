@@ -52,7 +52,6 @@ class ClassCode:
         variables: (name, expression) of its local variables.
         body: the code.
         doc: text for the docstring.
-        sizes: inputs that are sizes, not tensors.
         shapes: whether all instances have the shapes that the body tells.
     """
 
@@ -61,7 +60,6 @@ class ClassCode:
     variables: tuple[tuple[str, str], ...]
     body: Body
     doc: str = ""
-    sizes: frozenset[str] = frozenset()
     shapes: bool = False
 
     def lines(self) -> list[str]:
@@ -198,7 +196,7 @@ class _Printer:
         variables = name_variables(self.body)
         parameters = ["self"]
         for value, name in zip(self.body.inputs, variables.inputs, strict=True):
-            parameters.append(f"{name}: {'int' if value in self.code.sizes else 'Tensor'}")
+            parameters.append(f"{name}: {'int' if value in self.body.integers else 'Tensor'}")
         lines = signature("forward", parameters, self._result_type(), 4)
         if not self.body.keys:
             lines += [f"{' ' * _INDENT}{name} = None" for name in self._aside_names(variables)]

@@ -119,6 +119,21 @@ Expression = Var | Invoke | Attribute | Apply
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """How a tensor is drawn: `nn.init.normal_(weight, std=0.02)`.
+
+    Attributes:
+        tensor: its name in its module.
+        function: of `torch.nn.init`, without the underscore at its end.
+        arguments: by their roles.
+    """
+
+    tensor: str
+    function: str
+    arguments: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Construct:
     """A module: `nn.Conv2d(3, 64, 7, stride=2)`.
 
@@ -126,11 +141,13 @@ class Construct:
         constructor: the class; a Literal where instances of a block may differ in it.
         args: positional arguments.
         kwargs: keyword arguments.
+        draws: tensors that are not drawn as the class draws them.
     """
 
     constructor: str | Literal
     args: tuple[Literal, ...] = ()
     kwargs: tuple[tuple[str, Literal], ...] = ()
+    draws: tuple[Draw, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +246,7 @@ class Body:
         base: class it derives from, with the arguments for its constructor.
         hints: what to call the inputs.
         types: types of the inputs, for the comments.
+        integers: inputs that are sizes.
         keys: names of the results where they are returned as a dictionary.
         asides: results that there are in training only.
     """
@@ -240,11 +258,14 @@ class Body:
     base: Construct | Sequential | None = None
     hints: tuple[str, ...] = field(default=(), compare=False)
     types: tuple[TensorType | None, ...] = field(default=(), compare=False)
+    integers: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
 
 
-_NO_CODE = frozenset({"inputs", "outputs", "hints", "types", "keys", "asides", "member"})
+_NO_CODE = frozenset(
+    {"inputs", "outputs", "hints", "types", "integers", "keys", "asides", "member"}
+)
 _CODE: dict[type, tuple[str, ...]] = {
     kind: tuple(f.name for f in fields(kind) if f.name not in _NO_CODE)
     for kind in (
@@ -255,6 +276,7 @@ _CODE: dict[type, tuple[str, ...]] = {
         Sizes,
         Apply,
         Literal,
+        Draw,
         Construct,
         TensorMember,
         Member,

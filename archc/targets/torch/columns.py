@@ -190,10 +190,12 @@ def _varies(values: list[Any]) -> bool:
 SAME = "{0}"
 TIMES = "{0} * {1}"
 PER = "{0} // {1}"
+ROOT = "{0}**-0.5"
 _VALUES: dict[str, Callable[..., Any]] = {
     SAME: lambda a: a,
     TIMES: lambda a, b: a * b,
     PER: lambda a, b: a // b,
+    ROOT: lambda a: a**-0.5,
 }
 
 

@@ -9,6 +9,7 @@ from archc.targets.torch.code import ABSENT, distinct
 from archc.targets.torch.columns import (
     PARAM,
     PER,
+    ROOT,
     SAME,
     TIMES,
     UNNAMED,
@@ -83,6 +84,8 @@ class Finder:
         """An expression that gives every instance its value."""
         if column.sample.role == "padding":
             return self._half_kernel(column)
+        if column.sample.role == "scale":
+            return self._root(column)
         if column.sample.kind not in ("channels", "size"):
             return None
         sizes = [p for p in self.parameters if not p.is_let or p.columns]
@@ -108,6 +111,16 @@ class Finder:
             fits = bool(pairs) and all(value == size // 2 for size, value in pairs)
             if fits and parameter.has_role("kernel_size"):
                 return Text(PER, (parameter, 2))
+        return None
+
+    def _root(self, column: Column) -> Text | None:
+        """A scale that is one by the root of a number of features."""
+        for parameter in self.parameters:
+            pairs = list(zip(parameter.values, column.values, strict=True))
+            known = [(a, b) for a, b in pairs if b is not ABSENT]
+            sizes = parameter.kind == "channels" and all(type(a) is int for a, _ in known)
+            if sizes and all(a**-0.5 == b for a, b in known):
+                return Text(ROOT, (parameter,))
         return None
 
 
@@ -194,7 +207,22 @@ _NO_FACTOR = re.compile("stride|kernel|dilation|padding|groups")
 """Params of these names multiply sizes by chance only."""
 
 
-def sample_axis(columns: Sequence[Column]) -> int:
-    """The axis of a block's input that holds its features, by what reads it first."""
-    roles = (c.sample.role for c in columns if c.sample.role in CHANNELS)
-    return -1 if next(roles, "") in ("in_features", "normalized_shape") else 1
+def features_axis(columns: Sequence[Column], given: Sequence[Given]) -> int:
+    """The axis of a block's input that holds its features, by what reads it first.
+
+    Where no argument says, it is the one that sizes in the block are multiples of.
+    """
+    role = next((c.sample.role for c in columns if c.sample.role in CHANNELS), None)
+    if role is not None:
+        return -1 if role in _LAST_AXIS else 1
+    sizes = [c for c in columns if c.sample.kind == "channels" and not c.is_constant]
+    for axis in (-1, 1):
+        if all(len(g.input) > 1 for g in given):
+            entering = Parameter([g.input[axis] for g in given])
+            if any(_ratio(entering, column) is not None for column in sizes):
+                return axis
+    return 1
+
+
+_LAST_AXIS = ("in_features", "out_features", "normalized_shape")
+"""Arguments that count the features of the last axis."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostic, Diagnostics
@@ -68,9 +68,11 @@ def _module_text(graph: Graph, classes: list[ClassCode]) -> str:
 
 
 def _imports(body: str) -> list[str]:
-    used = {name for name in ("torch", "F", "OrderedDict") if re.search(rf"\b{name}\b", body)}
-    standard = ["from collections import OrderedDict", ""] if "OrderedDict" in used else []
-    lines = ["import torch"] if "torch" in used else []
+    """The imports that the code needs (its texts may hold the same words)."""
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    standard = ["import math"] if "math" in used else []
+    standard += ["from collections import OrderedDict"] if "OrderedDict" in used else []
+    lines = [*standard, ""] if standard else []
+    lines += ["import torch"] if "torch" in used else []
     lines += ["import torch.nn.functional as F"] if "F" in used else []
-    names = ["Tensor"] if re.search(r"\bTensor\b", body) else []
-    return [*standard, *lines, f"from torch import {', '.join([*names, 'nn'])}"]
+    return [*lines, f"from torch import {'Tensor, nn' if 'Tensor' in used else 'nn'}"]

@@ -13,6 +13,7 @@ from archc.targets.torch.code import (
     Apply,
     Attribute,
     Construct,
+    Draw,
     Expression,
     Invoke,
     Literal,
@@ -22,6 +23,7 @@ from archc.targets.torch.code import (
 )
 from archc.targets.torch.signatures import CHANNELS, POSITIONAL
 from archc.targets.torch.sizes import contains_symbol, runtime_sizes
+from archc.targets.torch.tensors import Draws
 
 OWN = ("",)
 """The member name of the layer itself, replaced when its place in a class is known."""
@@ -43,9 +45,9 @@ class Lowered:
     expr: Expression
 
 
-def lower(node: Node) -> Lowered:
+def lower(node: Node, draws: Draws) -> Lowered:
     """Run the op's lowering and record what it writes."""
-    recorder = _Recorder(node)
+    recorder = _Recorder(node, draws)
     operands = [Operand(value.name, value.type) for value in node.inputs]
     expr = recorder.code(node.op.to_torch(recorder, *operands))
     return Lowered(node, recorder.construct, expr)
@@ -54,8 +56,9 @@ def lower(node: Node) -> Lowered:
 class _Recorder:
     """A `TorchEmitter` that keeps code as data."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, draws: Draws) -> None:
         self.node = node
+        self.draws = draws
         self.construct: Construct | None = None
 
     def module(
@@ -64,15 +67,24 @@ class _Recorder:
         assert self.construct is None, f"{self.node.op_name} makes a second module"
         names = POSITIONAL.get(constructor, ())
         roles = [names[i] if i < len(names) else f"arg{i}" for i in range(len(args))]
-        if self._is_activation(args, kwargs):
+        draws = self._draws()
+        if self._is_activation(args, kwargs) and not draws:
             self.construct = Construct(Literal(Name(constructor), "activation", "class"))
             return self._call
         self.construct = Construct(
             constructor,
             tuple(_literal(value, role) for value, role in zip(args, roles, strict=True)),
             tuple((name, _literal(value, name)) for name, value in kwargs.items()),
+            draws,
         )
         return self._call
+
+    def _draws(self) -> tuple[Draw, ...]:
+        """Weights that the spec wants drawn otherwise than torch does."""
+        node = self.node
+        usual = {w.name: w.init for w in node.op.weights(*(v.type for v in node.inputs))}
+        changed = [r.weight for r in node.weights if r.weight.init != usual[r.weight.name]]
+        return tuple(self.draws.of(node.op_name, weight) for weight in changed)
 
     def _is_activation(
         self, args: tuple[Literalish, ...], kwargs: dict[str, Literalish | Default]
@@ -97,7 +109,8 @@ class _Recorder:
     def _field(self, name: str, value: Literalish, shapes: set[str]) -> Literal | Sizes:
         if contains_symbol(value) or (isinstance(value, tuple) and name in shapes):
             return runtime_sizes(value, name, self.node.inputs)
-        return _literal(value, name)
+        kind = "size" if name in _SIZE_FIELDS and type(value) is int else name
+        return Literal(value, name, kind)
 
     def weight(self, name: str) -> TorchCode:
         return Attribute((*OWN, name))
@@ -109,6 +122,7 @@ class _Recorder:
         return operand
 
 
+_SIZE_FIELDS = frozenset({"length", "start", "stop", "height", "width"})
 _SIZED = re.compile(r"\b(?:unflatten|reshape|view|expand|_window_mask)\(([^()]*)\)")
 
 

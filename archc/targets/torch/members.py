@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from archc.targets.torch.code import (
     Construct,
     Container,
+    Literal,
     Member,
     MemberCode,
     Name,
@@ -24,6 +25,7 @@ from archc.targets.torch.expressions import (
 from archc.targets.torch.fold import Entry, fold
 from archc.targets.torch.layout import WIDTH, assignment, expression, literal_text
 from archc.targets.torch.naming import is_attribute, is_hidden
+from archc.targets.torch.tensors import FAN_UNIFORM
 from archc.types import DType
 
 _INDENT = 8
@@ -43,6 +45,8 @@ class Constructor:
         else:
             given = arguments_text(code) if code is not None else ""
         self.lines += expression(f"super().__init__({given})", _INDENT)
+        if code is not None:
+            self._draws("self", code)
 
     def let(self, name: str, text: str) -> None:
         """A local variable."""
@@ -59,6 +63,7 @@ class Constructor:
             self._tensor(member.name, member.code, condition)
         elif condition is None:
             self._set(member.name, self._text(member.code, f"{member.name}_layers"))
+            self._draws(member_access(member.name, member.code), member.code)
         else:
             self._optional(member, condition)
 
@@ -76,7 +81,7 @@ class Constructor:
 
     def _optional(self, member: Member, condition: str) -> None:
         plain = is_attribute(member.name)
-        if isinstance(member.code, Construct) and plain:
+        if isinstance(member.code, Construct) and plain and not member.code.draws:
             value = f"{construct_text(member.code)} if {condition} else None"
             line = f"{' ' * self.indent}self.{member.name} = {value}"
             if len(line) <= WIDTH:
@@ -89,7 +94,23 @@ class Constructor:
         self.lines.append(f"{' ' * self.indent}if {condition}:")
         self.indent += 4
         self._set(member.name, self._text(member.code, f"{member.name}_layers"))
+        self._draws(member_access(member.name, member.code), member.code)
         self.indent -= 4
+
+    def _draws(self, access: str, code: MemberCode) -> None:
+        """Draw the tensors of a module and of those in it that are not drawn as torch does."""
+        match code:
+            case Construct(draws=draws):
+                for draw in draws:
+                    call = draw_text(f"{access}.{draw.tensor}", draw.function, draw.arguments)
+                    self.lines += expression(call, self.indent)
+            case Container(items):
+                for item in items:
+                    self._draws(f"{access}[{literal_text(item.name)}]", item.code)
+            case Sequential(items, named) if named or not _has_options(items):
+                for item in items:
+                    inner = member_access(item.name, item.code, access)
+                    self._draws(inner if named else f"{access}[{item.name}]", item.code)
 
     def _text(self, code: MemberCode, layers: str) -> str:
         match code:
@@ -104,7 +125,7 @@ class Constructor:
 
     def _arguments(self, code: Sequential, layers: str) -> list[str]:
         """The arguments of `nn.Sequential`; optional children are collected in a list first."""
-        if not code.named and any(_condition(item) is not None for item in code.items):
+        if not code.named and _has_options(code.items):
             self._collect(code.items, layers)
             return [f"*{layers}"]
         entries = [self._entry(item, f"{layers}_{item.name}") for item in code.items]
@@ -122,7 +143,8 @@ class Constructor:
 
     def _entry(self, item: Member, layers: str) -> Entry:
         text = self._text(item.code, layers)
-        return Entry(text, item.code if isinstance(item.code, Construct) else None)
+        code = item.code if isinstance(item.code, Construct) and not item.code.draws else None
+        return Entry(text, code)
 
     def _collect(self, items: Sequence[Member], layers: str) -> None:
         """Append the items to a list, each run of them under its condition."""
@@ -133,12 +155,26 @@ class Constructor:
             if condition is not None:
                 self.lines.append(f"{' ' * self.indent}if {condition}:")
                 self.indent += 4
-            texts = self._entries(run, layers)
-            if len(texts) == 1 and not texts[0].startswith("*"):
-                self.lines += expression(f"{layers}.append({texts[0]})", self.indent)
-            else:
-                self.lines += assignment(layers, f"[{', '.join(texts)}]", self.indent, "+=")
+            self._append(run, layers)
             self.indent -= 4 * (condition is not None)
+        places = {id(item): i for i, item in enumerate(runs[0][1])} if first else {}
+        for item in items:
+            if id(item) in places:
+                self._draws(f"{layers}[{places[id(item)]}]", item.code)
+
+    def _append(self, items: Sequence[Member], layers: str) -> None:
+        """Append items to the list; those to be drawn anew one by one, while they are the last."""
+        if _has_draws(items):
+            for item in items:
+                text = self._entry(item, f"{layers}_{item.name}").text
+                self.lines += expression(f"{layers}.append({text})", self.indent)
+                self._draws(f"{layers}[-1]", item.code)
+            return
+        texts = self._entries(items, layers)
+        if len(texts) == 1 and not texts[0].startswith("*"):
+            self.lines += expression(f"{layers}.append({texts[0]})", self.indent)
+        else:
+            self.lines += assignment(layers, f"[{', '.join(texts)}]", self.indent, "+=")
 
     def _entries(self, items: Sequence[Member], layers: str) -> list[str]:
         return fold([self._entry(item, f"{layers}_{item.name}") for item in items])
@@ -162,8 +198,7 @@ class Constructor:
         if code.init == "constant" or code.init.startswith("_"):
             return
         access = member_access(name, code)
-        given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
-        drawn = f"nn.init.{code.init}_({', '.join([access, *given])})"
+        drawn = draw_text(access, code.init, code.arguments)
         if condition is not None:
             self.lines.append(f"{' ' * self.indent}if {access} is not None:")
         self.lines += expression(drawn, self.indent + 4 * (condition is not None))
@@ -186,6 +221,34 @@ def tensor_text(code: TensorMember) -> str:
         return f"torch.{'ones' if value else 'zeros'}({', '.join(sizes)})"
     shape = tuple(size.value for size in code.shape)
     return f"torch.full({', '.join([value_text(shape), value_text(value), *sizes[len(shape) :]])})"
+
+
+def draw_text(access: str, function: str, arguments: Sequence[Literal]) -> str:
+    """The call that draws a tensor."""
+    if function == FAN_UNIFORM:
+        fan = value_text(arguments[0].value)
+        bound = f"{fan}**-0.5" if fan.isidentifier() or fan.isdigit() else f"({fan}) ** -0.5"
+        return f"nn.init.uniform_({access}, -({bound}), {bound})"
+    if function == "constant":
+        value = arguments[0].value
+        if value in (0.0, 1.0):
+            return f"nn.init.{'ones' if value else 'zeros'}_({access})"
+        return f"nn.init.constant_({access}, {value_text(value)})"
+    given = [f"{a.role}={value_text(a.value)}" for a in arguments if not a.is_default]
+    return f"nn.init.{function}_({', '.join([access, *given])})"
+
+
+def _has_draws(items: Sequence[Member]) -> bool:
+    return any(
+        item.code.draws
+        if isinstance(item.code, Construct)
+        else isinstance(item.code, (Sequential, Container)) and _has_draws(item.code.items)
+        for item in items
+    )
+
+
+def _has_options(items: Sequence[Member]) -> bool:
+    return any(_condition(item) is not None for item in items)
 
 
 def _condition(member: Member) -> str | None:

@@ -17,7 +17,7 @@ from archc.targets.torch.code import (
     rewrite,
 )
 from archc.targets.torch.columns import SAME, Column, Given, Parameter, Shared, Text, columns_of
-from archc.targets.torch.derive import Finder, sample_axis
+from archc.targets.torch.derive import Finder, features_axis
 from archc.targets.torch.naming import option_name, unique_name, usable_identifier
 from archc.targets.torch.options import replace_flags
 from archc.targets.torch.signatures import CHANNELS
@@ -49,7 +49,8 @@ def parametrise(shared: Shared, given: Sequence[Given]) -> Parametrised:
     """
     indices = list(shared.members)
     columns = columns_of(shared)
-    finder = Finder([given[index] for index in indices], sample_axis(columns))
+    known = [given[index] for index in indices]
+    finder = Finder(known, features_axis(columns, known))
     texts = {c.position: finder.text(c) for c in columns if not c.is_constant}
     for column in columns:
         echo = finder.echo(column) if column.is_constant else None

@@ -331,7 +331,9 @@ def _plain_call(statement: Statement) -> tuple[str, ...] | None:
 
 def _is_chain(plan: Plan, values: Mapping[str, Value]) -> bool:
     """One value in, one out, each statement reading what the one before made and nothing else."""
-    if len(plan.inputs) != 1 or len(plan.outputs) != 1 or plan.inputs[0] not in values:
+    if len(plan.inputs) != 1 or len(plan.outputs) != 1:
+        return False
+    if plan.inputs[0] not in values and not plan.inputs[0].startswith(TENSOR_AT):
         return False
     flowing = plan.inputs[0]
     for statement in plan.statements:

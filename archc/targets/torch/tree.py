@@ -20,7 +20,7 @@ from archc.targets.torch.code import (
 )
 from archc.targets.torch.lower import OWN, Lowered, lower
 from archc.targets.torch.signatures import FUNCTIONAL, KEPT
-from archc.targets.torch.tensors import tensor_member
+from archc.targets.torch.tensors import Draws
 
 TENSOR_AT = "tensor:"
 """Prefix of the id of a value that is a parameter or buffer, by its key."""
@@ -102,11 +102,12 @@ class TreeBuilder:
         self._results = {value.name for value in graph.outputs.values()}
         self._renamed: dict[str, Var] = {}
         self._node: Node | None = None
+        self._draws = Draws(graph)
 
     def build(self) -> Level:
         """The root of the tree."""
         for node in self.graph.nodes:
-            self._place(lower(node))
+            self._place(lower(node, self._draws))
         return self.root
 
     def value(self, name: str) -> str:
@@ -223,7 +224,7 @@ class TreeBuilder:
                 node.span,
             )
             return
-        self._adopt(home, name, tensor_member(ref.weight))
+        self._adopt(home, name, self._draws.member(node.op_name, ref.weight))
 
     def _resolve(self, expr: Expression, node: Node, name: str) -> Expression:
         """Name members by their way from the home level, tensors by their keys."""

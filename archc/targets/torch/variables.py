@@ -228,18 +228,18 @@ class _Thread:
         return "out"
 
     def aside(self) -> str:
-        """The layer's name for a value worked out by expressions for an operator's sake.
+        """The layer's name for what an operator takes besides its main value.
 
         The bias of an attention, say, which is looked up and rearranged; empty for the main
-        value and for what is only added or concatenated.
+        value and for what is only added, multiplied or concatenated.
         """
         if self.join is None or _adds(self.join) or _is_concat(self.join):
             return ""
-        if not all(isinstance(statement.expr, Apply) for statement in self.statements):
-            return ""
         last = self.statements[-1]
         first = values_of(self.join.expr)[0] == last.outputs[0]
-        return "" if first or len(last.hint) < 3 else usable_identifier(last.hint)
+        if first or _is(self.join, _PRODUCT) or len(last.hint) < 3:
+            return ""
+        return usable_identifier(last.hint)
 
     def _branch(self) -> str:
         """The branch's name, or its number among those that are concatenated."""
