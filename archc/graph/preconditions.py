@@ -80,6 +80,8 @@ def _distinct(nodes: Sequence[Node]) -> Iterator[tuple[Node, Condition]]:
     """Conditions with the first layer that states each."""
     seen: set[tuple[object, ...]] = set()
     for node in nodes:
+        if node.side == "training":  # not part of what is exported and run
+            continue
         for condition in node.conditions:
             key = (condition.relation, condition.left, condition.right)
             if key not in seen:
