@@ -188,7 +188,7 @@ class Assembler:
         if level.path == "":
             body = self._root(body)
         trained = self.planner.trains_only(level)
-        asides = () if trained else tuple(n for n in body.outputs if n in self._asides())
+        asides = () if trained else tuple(n for n in body.outputs if n in self.planner.asides)
         types = tuple(
             self.planner.values[name].type if name in self.planner.values else None
             for name in body.inputs
@@ -201,7 +201,7 @@ class Assembler:
         """The graph's own inputs and outputs, in their order; sizes are read off the inputs."""
         names = tuple(value.name for value in self.graph.inputs)
         sizes = tuple(self._size(name) for name in body.inputs if name.startswith(SIZE_OF))
-        asides = self.planner.asides()
+        asides = self.planner.asides
         outputs = (*self.outputs.values(), *asides)
         keys = (*self.outputs, *(self._aside_key(name) for name in asides))
         return replace(
@@ -220,9 +220,6 @@ class Assembler:
                     expr = Apply(f"{{0}}.shape[{axis}]", (Var(value.name),))
                     return Statement((name,), expr, hint=symbol)
         raise AssertionError(f"no input has an axis {symbol}")
-
-    def _asides(self) -> set[str]:
-        return set(self.planner.asides())
 
     def _aside_key(self, name: str) -> str:
         """The outermost level that runs in training only."""

@@ -15,8 +15,8 @@ from archc.targets.torch.code import (
     Statement,
     TensorMember,
     literals,
-    rewrite,
     values_of,
+    walk,
 )
 from archc.targets.torch.columns import Parameter
 from archc.targets.torch.expressions import Forward, member_access, value_text
@@ -105,6 +105,11 @@ class _Printer:
         self.members = {member.name: member for member in self.body.members}
         self.attributes: dict[str, str] = {}
         self.guards: dict[str, str] = {}
+        self.types: dict[str, TensorType | None] = dict(
+            zip(self.body.inputs, self.body.types, strict=True)
+        )
+        for statement in self.body.statements:
+            self.types.update(zip(statement.outputs, statement.types, strict=False))
 
     def lines(self) -> list[str]:
         """The class."""
@@ -283,15 +288,9 @@ class _Printer:
 
     def _changes(self, i: int) -> bool:
         """Whether the shape is another than that of what the statement reads first."""
-        types: dict[str, TensorType | None] = dict(
-            zip(self.body.inputs, self.body.types, strict=True)
-        )
-        for statement in self.body.statements:
-            # A statement that only names a size makes no tensor and has no type.
-            types.update(zip(statement.outputs, statement.types, strict=bool(statement.types)))
         statement = self.body.statements[i]
         reads = values_of(statement.expr)
-        return not reads or types.get(reads[0]) != statement.types[0]
+        return not reads or self.types.get(reads[0]) != statement.types[0]
 
 
 def _dictionary(rows: list[tuple[str, str, str]]) -> str:
@@ -299,15 +298,8 @@ def _dictionary(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _called(statement: Statement) -> Iterator[str]:
-    found: list[str] = []
-
-    def visit(part: object) -> object:
-        if isinstance(part, Invoke):
-            found.append(part.member[0])
-        return part
-
-    rewrite(statement.expr, visit)
-    return iter(found)
+    """Children that a statement calls."""
+    return (part.member[0] for part in walk(statement.expr) if isinstance(part, Invoke))
 
 
 def _parameter_text(parameter: Parameter) -> str:

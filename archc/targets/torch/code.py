@@ -6,7 +6,7 @@ with the values left out, and written once with parameters in their place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
@@ -266,8 +266,9 @@ class Body:
 _NO_CODE = frozenset(
     {"inputs", "outputs", "hints", "types", "integers", "keys", "asides", "member"}
 )
+_LEAVES = frozenset({"str", "bool", "Any", "DType"})  # annotations are texts here
 _CODE: dict[type, tuple[str, ...]] = {
-    kind: tuple(f.name for f in fields(kind) if f.name not in _NO_CODE)
+    kind: tuple(f.name for f in fields(kind) if f.name not in _NO_CODE and f.type not in _LEAVES)
     for kind in (
         Var,
         Invoke,
@@ -295,38 +296,47 @@ def code_fields(part: object) -> tuple[str, ...] | None:
 
 
 def rewrite(code: T, change: Callable[[Any], Any]) -> T:
-    """Rebuild code from the bottom up, each part replaced by `change(part)`."""
+    """Code with each part replaced by `change(part)`, from the bottom up; what stays is shared."""
     if isinstance(code, tuple):
-        return tuple(rewrite(item, change) for item in code)  # type: ignore[return-value]
+        items = [rewrite(item, change) for item in code]
+        same = all(new is old for new, old in zip(items, code, strict=True))
+        return code if same else tuple(items)  # type: ignore[return-value]
     names = code_fields(code)
     if names is None:
         return code
-    if isinstance(code, Literal):
-        return change(code)  # type: ignore[no-any-return]
-    parts = {name: rewrite(getattr(code, name), change) for name in names}
-    return change(replace(code, **parts))  # type: ignore[type-var, no-any-return]
+    parts: dict[str, Any] = {}
+    for name in names:
+        old = getattr(code, name)
+        new = rewrite(old, change)
+        if new is not old:
+            parts[name] = new
+    return change(replace(code, **parts) if parts else code)  # type: ignore[type-var, no-any-return]
 
 
-def literals(code: object) -> Iterator[Literal]:
-    """Every literal, in the order of the fields."""
-    if isinstance(code, Literal):
-        yield code
-    elif isinstance(code, tuple):
+def walk(code: object) -> list[object]:
+    """Every part, each after those inside it."""
+    found: list[object] = []
+    _collect(code, found)
+    return found
+
+
+def _collect(code: object, found: list[object]) -> None:
+    if type(code) is tuple:
         for item in code:
-            yield from literals(item)
-    else:
-        for name in code_fields(code) or ():
-            yield from literals(getattr(code, name))
+            _collect(item, found)
+        return
+    names = _CODE.get(type(code))
+    if names is not None:
+        for name in names:
+            _collect(getattr(code, name), found)
+        found.append(code)
+
+
+def literals(code: object) -> list[Literal]:
+    """Every literal, in the order of the fields."""
+    return [part for part in walk(code) if isinstance(part, Literal)]
 
 
 def values_of(code: object) -> list[str]:
     """Ids of the values that code reads, in order of appearance."""
-    found: list[str] = []
-
-    def visit(part: object) -> object:
-        if isinstance(part, Var):
-            found.append(part.value)
-        return part
-
-    rewrite(code, visit)
-    return found
+    return [part.value for part in walk(code) if isinstance(part, Var)]

@@ -49,33 +49,40 @@ def fold(entries: Sequence[Entry], names: Sequence[str] = ()) -> list[str]:
     """
     items: list[str] = []
     at = 0
-    while at < len(entries):
-        run = _longest_run(entries, names, at)
-        if run is None:
-            pair = f"({literal_text(names[at])}, {entries[at].text})" if names else ""
-            items.append(pair or entries[at].text)
-            at += 1
-            continue
-        text = construct_text(run.code)
-        counts = bool(names) or run.code != entries[at].code
-        if names:
-            text = f"({_counted_name(names[at], run.start)}, {text})"
-        bounds = f"{run.start}, {run.start + run.length}" if run.start else f"{run.length}"
-        items.append(f"*[{text} for {'i' if counts else '_'} in range({bounds})]")
-        at += run.length
+    for codes in _alike_runs(entries, names):
+        end = at + max(1, len(codes))
+        while at < end:
+            run = _first_run(codes[len(codes) - (end - at) :], bool(names))
+            if run is None:
+                pair = f"({literal_text(names[at])}, {entries[at].text})" if names else ""
+                items.append(pair or entries[at].text)
+                at += 1
+                continue
+            items.append(_comprehension(run, entries[at], names[at] if names else ""))
+            at += run.length
     return items
 
 
-def _longest_run(entries: Sequence[Entry], names: Sequence[str], at: int) -> _Run | None:
-    """The run that starts here, the longest that can be written."""
-    codes: list[Construct] = []
-    for count, entry in enumerate(entries[at:]):
-        if entry.code is None or (codes and not _alike(codes[0], entry.code)):
-            break
-        if names and not _goes_on(names, at, count):
-            break
-        codes.append(entry.code)
-    return _same(codes, names) or _counted(codes)
+def _comprehension(run: _Run, first: Entry, name: str) -> str:
+    text = construct_text(run.code)
+    counts = bool(name) or run.code != first.code
+    if name:
+        text = f"({_counted_name(name, run.start)}, {text})"
+    bounds = f"{run.start}, {run.start + run.length}" if run.start else f"{run.length}"
+    return f"*[{text} for {'i' if counts else '_'} in range({bounds})]"
+
+
+def _alike_runs(entries: Sequence[Entry], names: Sequence[str]) -> list[list[Construct]]:
+    """Neighbours that differ in values at most, names counted up; an empty run is other code."""
+    runs: list[list[Construct]] = []
+    for i, entry in enumerate(entries):
+        if entry.code is None:
+            runs.append([])
+        elif i and runs[-1] and _alike(runs[-1][0], entry.code) and _goes_on(names, i):
+            runs[-1].append(entry.code)
+        else:
+            runs.append([entry.code])
+    return runs
 
 
 def _alike(first: Construct, other: Construct) -> bool:
@@ -85,18 +92,25 @@ def _alike(first: Construct, other: Construct) -> bool:
     return same and len(first.args) == len(other.args)
 
 
-def _goes_on(names: Sequence[str], at: int, count: int) -> bool:
-    """Whether the name after `count` more children is the first one's, counted up."""
-    first = _ENDS_IN_NUMBER.fullmatch(names[at])
-    return first is not None and names[at + count] == f"{first[1]}{int(first[2]) + count}"
+def _goes_on(names: Sequence[str], i: int) -> bool:
+    """Whether a name is the one before it, counted up by one."""
+    if not names:
+        return True
+    last = _ENDS_IN_NUMBER.fullmatch(names[i - 1])
+    return last is not None and names[i] == f"{last[1]}{int(last[2]) + 1}"
 
 
-def _same(codes: Sequence[Construct], names: Sequence[str]) -> _Run | None:
+def _first_run(codes: Sequence[Construct], named: bool) -> _Run | None:
+    """What one comprehension can make from the first of these on."""
+    return _same(codes, named) or _counted(codes)
+
+
+def _same(codes: Sequence[Construct], named: bool) -> _Run | None:
     """A run of equal constructions."""
-    length = 0
+    length = 1
     while length < len(codes) and _values(codes[length]) == _values(codes[0]):
         length += 1
-    return _Run(length, 0, codes[0]) if length >= (_LEAST_COUNTED if names else 2) else None
+    return _Run(length, 0, codes[0]) if length >= (_LEAST_COUNTED if named else 2) else None
 
 
 def _values(code: Construct) -> Any:
@@ -109,12 +123,20 @@ def _literals(code: Construct) -> list[Literal]:
 
 def _counted(codes: Sequence[Construct]) -> _Run | None:
     """A run whose values are functions of a loop variable."""
-    for length in range(len(codes), _LEAST_COUNTED - 1, -1):
-        rows = [[literal.value for literal in _literals(code)] for code in codes[:length]]
+    rows = [_row(code) for code in codes[: _LEAST_COUNTED - 1]]
+    best: Series | None = None
+    for code in codes[_LEAST_COUNTED - 1 :]:
+        rows.append(_row(code))
         found = find_series(list(zip(*rows, strict=True)))
-        if found is not None:
-            return _Run(length, found.start, _over(codes[0], found))
-    return None
+        if found is None:
+            rows.pop()
+            break
+        best = found
+    return _Run(len(rows), best.start, _over(codes[0], best)) if best is not None else None
+
+
+def _row(code: Construct) -> list[Any]:
+    return [literal.value for literal in _literals(code)]
 
 
 def _over(code: Construct, series: Series) -> Construct:

@@ -6,6 +6,7 @@ import heapq
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal as OneOf
 
 from archc.graph import Graph, Value
@@ -81,16 +82,17 @@ class Planner:
                 self._readers.setdefault(name, []).append(index)
         self._indices: dict[Level, list[int]] = {}
 
-    def asides(self) -> list[str]:
+    @cached_property
+    def asides(self) -> tuple[str, ...]:
         """Ids of values that layers beside the chain make and nothing reads."""
-        return [
+        return tuple(
             value.name
             for index in sorted(self._live)
             for value in self.steps[index].node.outputs
             if self.steps[index].is_training_only
             and value.name not in self._readers
             and value.name not in self._results
-        ]
+        )
 
     def plan(self, level: Level) -> Plan:
         """Plan a level and all below it."""
@@ -253,7 +255,7 @@ class Planner:
     def _is_single(self) -> bool:
         """Whether the network takes one value and gives one."""
         graph = self.graph
-        return len(graph.inputs) == len(graph.outputs) == 1 and not self.asides()
+        return len(graph.inputs) == len(graph.outputs) == 1 and not self.asides
 
     def _is_named_chain(self, plan: Plan) -> bool:
         """Whether the statements call every child once, in order."""

@@ -50,6 +50,7 @@ class _Namer:
     last: dict[str, int] = field(default_factory=dict)
     readers: dict[str, list[int]] = field(default_factory=dict)
     before: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    meetings: list[_Meeting] = field(default_factory=list)
 
     def run(self) -> Variables:
         statements = self.body.statements
@@ -60,6 +61,7 @@ class _Namer:
         for value in self.body.outputs:
             self.last[value] = len(statements)
         inputs = self._name_inputs()
+        self.meetings = self._meet()
         reads: list[dict[str, str]] = []
         writes: list[tuple[str, ...]] = []
         for i, statement in enumerate(statements):
@@ -67,6 +69,9 @@ class _Namer:
             reads.append({**self.names, **held})
             writes.append(self._results(i, statement, held))
             self.names.update(zip(statement.outputs, writes[-1], strict=True))
+            for value in values_of(statement.expr):
+                if self.last[value] == i:
+                    self.names.pop(value, None)
         results = tuple(self.names[value] for value in self.body.outputs)
         before = {i: tuple(pairs) for i, pairs in self.before.items()}
         return Variables(inputs, tuple(reads), tuple(writes), before, results)
@@ -112,27 +117,27 @@ class _Namer:
         return tuple(names)
 
     def _one(self, i: int, output: str, reads: Sequence[str], live: set[str]) -> str:
-        thread = self._thread(i)
+        meeting = self.meetings[i]
         dying = [self.names[value] for value in reads if self.names[value] not in live]
-        if thread.join is not None and _is_concat(thread.join):
-            name = self._branch(thread, reads, [name for name in dying if name != MAIN])
+        if meeting.join is not None and _is_concat(meeting.join):
+            name = self._branch(i, reads, [name for name in dying if name != MAIN])
             if name:
                 return name if name in dying else unique_name(name, live)
-        aside = thread.aside()
+        aside = meeting.aside()
         if aside:
             return aside if aside in dying else unique_name(aside, live)
         if MAIN not in live:
             return MAIN
-        return dying[0] if dying else unique_name(thread.name(), live)
+        return dying[0] if dying else unique_name(self._thread(i).name(), live)
 
-    def _branch(self, thread: _Thread, reads: Sequence[str], dying: list[str]) -> str:
+    def _branch(self, i: int, reads: Sequence[str], dying: list[str]) -> str:
         """The name of a value that is to be concatenated; empty if it needs none of its own."""
         if len(reads) > 1:
             shared = _common_prefix([self.names[value] for value in reads])
             return shared if len(shared) > 2 else ""
         starts = bool(reads) and len(self.readers[reads[0]]) > 1
         if starts:
-            return thread.name()
+            return self._thread(i).name()
         return dying[0] if dying else ""
 
     def _result_or_bypass(
@@ -189,43 +194,46 @@ class _Namer:
 
     # -- threads --------------------------------------------------------------------------
 
+    def _follower(self, i: int) -> int | None:
+        """The only statement that reads what statement `i` makes."""
+        outputs = self.body.statements[i].outputs
+        readers = self.readers.get(outputs[0], []) if len(outputs) == 1 else []
+        return readers[0] if len(readers) == 1 and outputs[0] not in self.body.outputs else None
+
+    def _meet(self) -> list[_Meeting]:
+        """For each statement where its thread ends, last ones first."""
+        statements = self.body.statements
+        meetings: list[_Meeting] = [_Meeting(s, None) for s in statements]
+        for i in reversed(range(len(statements))):
+            follower = self._follower(i)
+            if follower is not None:
+                joins = len(set(values_of(statements[follower].expr))) > 1
+                joined = _Meeting(statements[i], statements[follower])
+                meetings[i] = joined if joins else meetings[follower]
+        return meetings
+
     def _thread(self, i: int) -> _Thread:
         """The statements from `i` on, each the only reader of the one before."""
-        thread = _Thread([self.body.statements[i]])
-        while True:
-            outputs = thread.statements[-1].outputs
-            readers = self.readers.get(outputs[0], []) if len(outputs) == 1 else []
-            if len(readers) != 1 or outputs[0] in self.body.outputs:
-                return thread
-            follower = self.body.statements[readers[0]]
-            if len(set(values_of(follower.expr))) > 1:
-                thread.join = follower
-                return thread
-            thread.statements.append(follower)
+        thread = [self.body.statements[i]]
+        while thread[-1] is not self.meetings[i].last:
+            follower = self._follower(i)
+            assert follower is not None
+            i = follower
+            thread.append(self.body.statements[i])
+        return _Thread(thread, self.meetings[i])
 
 
-@dataclass(slots=True)
-class _Thread:
-    """Statements that hand one value on; `join` is where it meets others."""
+@dataclass(frozen=True, slots=True)
+class _Meeting:
+    """The end of a thread of statements that hand one value on.
 
-    statements: list[Statement]
-    join: Statement | None = None
+    Attributes:
+        last: its last statement.
+        join: the statement in which it meets other values, if it does.
+    """
 
-    def name(self) -> str:
-        """What to call its value while another is in `x`."""
-        hints = [statement.hint for statement in self.statements]
-        if self.join is not None and _is(self.join, _PRODUCT):
-            return "scale"
-        common = hints[0] if len(hints) == 1 else _common_prefix(hints)
-        if len(common) > 2 and isinstance(self.statements[0].expr, Invoke):
-            return usable_identifier(common, "out")
-        if self.join is not None and _is_concat(self.join):
-            return self._branch()
-        if hints[-1].startswith("branch"):
-            return usable_identifier(hints[-1])
-        if isinstance(self.statements[0].expr, Apply) and len(hints[0]) > 2:
-            return self.aside() or usable_identifier(hints[0])
-        return "out"
+    last: Statement
+    join: Statement | None
 
     def aside(self) -> str:
         """The layer's name for what an operator takes besides its main value.
@@ -235,20 +243,37 @@ class _Thread:
         """
         if self.join is None or _adds(self.join) or _is_concat(self.join):
             return ""
-        last = self.statements[-1]
-        first = values_of(self.join.expr)[0] == last.outputs[0]
-        if first or _is(self.join, _PRODUCT) or len(last.hint) < 3:
+        first = values_of(self.join.expr)[0] == self.last.outputs[0]
+        if first or _is(self.join, _PRODUCT) or len(self.last.hint) < 3:
             return ""
-        return usable_identifier(last.hint)
+        return usable_identifier(self.last.hint)
 
-    def _branch(self) -> str:
-        """The branch's name, or its number among those that are concatenated."""
-        last = self.statements[-1]
-        if len(last.hint) > 2 and last.hint.startswith("branch"):
-            return usable_identifier(last.hint)
-        assert self.join is not None
-        order = values_of(self.join.expr)
-        return f"branch{order.index(last.outputs[0]) + 1}" if len(order) > 2 else "new"
+
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """A thread of statements and where it ends."""
+
+    statements: list[Statement]
+    meeting: _Meeting
+
+    def name(self) -> str:
+        """What to call its value while another is in `x`."""
+        hints = [statement.hint for statement in self.statements]
+        join = self.meeting.join
+        if join is not None and _is(join, _PRODUCT):
+            return "scale"
+        common = hints[0] if len(hints) == 1 else _common_prefix(hints)
+        if len(common) > 2 and isinstance(self.statements[0].expr, Invoke):
+            return usable_identifier(common, "out")
+        if hints[-1].startswith("branch"):
+            return usable_identifier(hints[-1])
+        if join is not None and _is_concat(join):
+            order = values_of(join.expr)
+            place = order.index(self.meeting.last.outputs[0]) + 1
+            return f"branch{place}" if len(order) > 2 else "new"
+        if isinstance(self.statements[0].expr, Apply) and len(hints[0]) > 2:
+            return self.meeting.aside() or usable_identifier(hints[0])
+        return "out"
 
 
 def _adds(statement: Statement) -> bool:
