@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from archc.cli.options import SPEC, spec_options
+from archc.cli.options import SPEC, budget_option, opset_option, seed_option, spec_options
 from archc.cli.printing import (
     EXIT_ERRORS,
     checked_or_exit,
@@ -19,7 +19,6 @@ from archc.cli.printing import (
 )
 from archc.cli.progress import Progress, format_size
 from archc.compile import Checked
-from archc.graph.budget import MAX_PARAMETERS
 
 if TYPE_CHECKING:
     from archc.artifacts import Target, Written
@@ -51,32 +50,14 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
     type=click.Path(),
     help="Weights to use: .safetensors, or .pth (needs torch).",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the weights drawn without a file.",
-)
-@click.option(
-    "--opset",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="ONNX operator set.",
-)
+@seed_option("Of the weights drawn without a file.")
+@opset_option
 @click.option(
     "--external-data/--no-external-data",
     default=None,
     help="ONNX weights in a file of their own (default: only above 2 GB).",
 )
-@click.option(
-    "--max-parameters",
-    type=click.IntRange(min=1),
-    default=MAX_PARAMETERS,
-    show_default=True,
-    help="Refuse larger networks before anything is allocated.",
-)
+@budget_option
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
 @click.pass_context
 def command(

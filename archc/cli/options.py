@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from archc.diagnostics.render import OutputFormat
+from archc.graph.budget import MAX_PARAMETERS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,6 +45,35 @@ def format_option(command: Command) -> Command:
         default=OutputFormat.FULL.value,
         show_default=True,
         help="How diagnostics are printed.",
+    )(command)
+
+
+def opset_option(command: Command) -> Command:
+    """The option that chooses the ONNX operator set."""
+    return click.option(
+        "--opset",
+        type=click.IntRange(min=1),
+        default=20,
+        show_default=True,
+        help="ONNX operator set.",
+    )(command)
+
+
+def seed_option(help: str) -> Callable[[Command], Command]:
+    """The option that seeds what is drawn; `help` says what that is."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=help
+    )
+
+
+def budget_option(command: Command) -> Command:
+    """The option that raises the budget of parameters."""
+    return click.option(
+        "--max-parameters",
+        type=click.IntRange(min=1),
+        default=MAX_PARAMETERS,
+        show_default=True,
+        help="Refuse larger networks before anything is allocated.",
     )(command)
 
 

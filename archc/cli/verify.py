@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archc.cli.options import SPEC, parse_sizes, spec_options
+from archc.cli.options import (
+    SPEC,
+    budget_option,
+    opset_option,
+    parse_sizes,
+    seed_option,
+    spec_options,
+)
 from archc.cli.printing import EXIT_ERRORS, complaints, need_torch, print_diagnostics, print_line
 from archc.cli.progress import Progress
 from archc.compile import check_file
+from archc.graph.budget import over_budget
 
 if TYPE_CHECKING:
     from archc.graph import Graph
@@ -19,20 +27,9 @@ if TYPE_CHECKING:
 @click.command("verify")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...", type=SPEC)
 @spec_options
-@click.option(
-    "--opset",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="ONNX operator set.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of weights and inputs.",
-)
+@opset_option
+@seed_option("Of weights and inputs.")
+@budget_option
 @click.option(
     "--batch",
     "batches",
@@ -54,6 +51,7 @@ def command(
     seed: int,
     batches: tuple[int, ...],
     at: dict[str, int],
+    max_parameters: int,
 ) -> None:
     """Prove that the PyTorch module and the ONNX graph of each SPEC compute the same.
 
@@ -62,36 +60,44 @@ def command(
     float64 run as torch is.
     """
     need_torch("`archc verify`")
-    results = [_verify(spec, variant, overrides, opset, seed, batches, at) for spec in specs]
-    if not all(results):
+    ok = True
+    for spec in specs:
+        graph = _checked(spec, variant, overrides, max_parameters)
+        ok = graph is not None and _verify(graph, opset, seed, batches, at) and ok
+    if not ok:
         raise SystemExit(EXIT_ERRORS)
 
 
-def _verify(
-    spec: str,
-    variant: str | None,
-    overrides: dict[str, str],
-    opset: int,
-    seed: int,
-    batches: tuple[int, ...],
-    sizes: dict[str, int],
-) -> bool:
+def _checked(
+    spec: str, variant: str | None, overrides: dict[str, str], max_parameters: int
+) -> Graph | None:
+    """The graph of a spec; None after errors (printed)."""
     checked = check_file(spec, variant, overrides)
     print_diagnostics(complaints(checked.diagnostics))
     if not checked.ok or checked.graph is None:
-        return False
+        return None
+    refused = over_budget(checked.graph, max_parameters)
+    if refused is not None:
+        print_diagnostics([refused])
+        return None
+    return checked.graph
+
+
+def _verify(
+    graph: Graph, opset: int, seed: int, batches: tuple[int, ...], sizes: dict[str, int]
+) -> bool:
     with Progress() as progress:
         from archc.parity import verify_graph
 
         report = verify_graph(
-            checked.graph,
+            graph,
             batches=batches or None,
             sizes=sizes,
             opset=opset,
             seed=seed,
             tell=progress.show,
         )
-    return print_report(report, checked.graph)
+    return print_report(report, graph)
 
 
 def print_report(report: Report, graph: Graph) -> bool:

@@ -96,6 +96,12 @@ def test_too_many_parameters_are_refused_with_the_sum(vast, target: str) -> None
     assert [path.name for path in vast.parent.iterdir()] == ["vast.yaml"]
 
 
+def test_a_comparison_keeps_to_the_budget(vast) -> None:
+    result = click.testing.CliRunner().invoke(program, ["verify", "vast.yaml"])
+    assert result.exit_code == 1
+    assert "error[too-many-parameters]" in result.output
+
+
 def test_only_a_flag_raises_the_budget(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     spec = tmp_path / "net.yaml"
