@@ -1,1 +1,1 @@
-"""..."""
+"""The language: text to a tree with places, the tree to a spec; expressions. Pure syntax."""

@@ -167,7 +167,6 @@ class _Reader:
             params=params,
             lets=self.reader.arguments(self.top.get("let"), identifiers="a value of `let`"),
             variants=self._variants(),
-            variant_spans={child.key.text: child.key.span for child in self._children("variants")},
             imports=imports,
             inputs=self._inputs("inputs" in meant),
             defaults=self._defaults(),

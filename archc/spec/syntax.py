@@ -237,7 +237,6 @@ class Spec:
     params: MappingABC[str, Param] = field(default_factory=dict)
     lets: MappingABC[str, Argument] = field(default_factory=dict)
     variants: MappingABC[str, MappingABC[str, Argument]] = field(default_factory=dict)
-    variant_spans: MappingABC[str, Span] = field(default_factory=dict)
     imports: tuple[Import, ...] = ()
     inputs: tuple[Input, ...] = ()
     defaults: MappingABC[str, tuple[Scalar, MappingABC[str, Argument]]] = field(
