@@ -215,12 +215,25 @@ def test_missing_pillow_is_said_likewise(model, tmp_path) -> None:
 # -- signals and streams ----------------------------------------------------------------------
 
 
+# On a busy machine a build could end before the signal is sent: each piece takes its time.
+SLOW = """
+import time
+from archc.output import OutputFile
+write = OutputFile.write
+def slow(self, data):
+    time.sleep(1)
+    return write(self, data)
+OutputFile.write = slow
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("target", ["onnx", "torch"])
 def test_a_signal_leaves_no_trace(tmp_path, number, target) -> None:
     (tmp_path / "large.yaml").write_text(LARGE, encoding="utf-8")
-    process = start(program("build", "large.yaml", "--to", target), cwd=tmp_path)
+    arguments = ("build", "large.yaml", "--to", target)
+    process = start(program(*arguments, before=SLOW), cwd=tmp_path)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*.archc-tmp")):
         assert process.poll() is None, process.communicate()
