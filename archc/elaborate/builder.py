@@ -11,6 +11,7 @@ from archc.elaborate.env import MAX_OPTIONS, Poisoned, closest
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import Place, mismatch
+from archc.elaborate.ties import Tie
 from archc.graph import Node, Scope, Value
 from archc.graph.typing import Bounds, type_node
 from archc.ops.base import Op
@@ -44,6 +45,7 @@ class Builder:
         taken: path -> where it was named.
         makers: value name -> the node that makes it.
         leaves: path of a layer with nothing inside -> where it is.
+        ties: weights that are to be weights of other layers.
     """
 
     sink: CallFindings
@@ -55,6 +57,7 @@ class Builder:
     taken: dict[str, Span] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
     leaves: dict[str, Span] = field(default_factory=dict)
+    ties: list[Tie] = field(default_factory=list)
     _unnamed: set[str] = field(default_factory=set)
     _levels: dict[str, Span] = field(default_factory=dict)
     _reserved: set[str] = field(default_factory=set)

@@ -19,6 +19,7 @@ from archc.elaborate.env import LayerScope, LayerValue, OpWord, Poisoned, closes
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
 from archc.elaborate.keys import apply_keys, refuse_for_weights
+from archc.elaborate.ties import read_ties
 from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
@@ -178,12 +179,15 @@ def _op(
 
 
 def _apply_common(elaborator: Elaborator, call: Call, path: str, scope: LayerScope) -> None:
-    """Change the layer just made as `init` and `keys` say."""
-    init, keys = call.common.init, call.common.keys
+    """Change the layer just made as `init` and `keys` say, and note what `tie` says."""
+    init, keys, tie = call.common.init, call.common.keys, call.common.tie
     if init is not None:
         elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
     if keys is not None:
         elaborator.builder.revise(path, lambda node: apply_keys(node, keys, scope))
+    if tie is not None:
+        builder = elaborator.builder
+        builder.ties += read_ties(builder.nodes[-1], tie, init, scope)
 
 
 def _evaluated(

@@ -34,7 +34,7 @@ def apply_keys(node: Node, written: TreeNode, scope: LayerScope) -> Node:
     level = node.path.rpartition(".")[0]
     keys: dict[str, str] = {}
     for entry in written.entries:
-        _check_weight(node, entry.key)
+        check_weight(node, entry.key)
         if not isinstance(entry.value, Scalar):
             raise ExpressionError("wrong-kind", "this is no key", entry.value.span)
         key = parse_template(entry.value).render(scope)
@@ -45,7 +45,12 @@ def apply_keys(node: Node, written: TreeNode, scope: LayerScope) -> Node:
     return replace(node, weights=weights)
 
 
-def _check_weight(node: Node, word: Scalar) -> None:
+def check_weight(node: Node, word: Scalar) -> None:
+    """Refuse a word that names no weight of a layer.
+
+    Raises:
+        ExpressionError: `unknown-attribute`.
+    """
     names = [ref.weight.name for ref in node.weights if ref.weight.name]
     if word.text in names:
         return
@@ -60,7 +65,7 @@ def _check_weight(node: Node, word: Scalar) -> None:
 
 
 def refuse_for_weights(common: Common, what: str) -> None:
-    """Refuse `keys` and `init` where there are no weights of one layer.
+    """Refuse `keys`, `init` and `tie` where there are no weights of one layer.
 
     Args:
         common: the keys that every layer takes.
@@ -69,7 +74,11 @@ def refuse_for_weights(common: Common, what: str) -> None:
     Raises:
         ExpressionError: one of them is written.
     """
-    for key, verb, written in (("keys", "renames", common.keys), ("init", "draws", common.init)):
+    for key, verb, written in (
+        ("keys", "renames", common.keys),
+        ("init", "draws", common.init),
+        ("tie", "shares", common.tie),
+    ):
         if written is not None:
             raise ExpressionError(
                 "wrong-kind",
@@ -84,12 +93,12 @@ def check_keys(nodes: Iterable[Node], sink: Diagnostics) -> None:
     owners: dict[str, Span] = {}
     for node in nodes:
         for ref in node.weights:
-            if ref.key in owners:
+            if ref.own_key in owners:
                 sink.error(
                     "name-taken",
-                    f"two weights have the key `{ref.key}`",
+                    f"two weights have the key `{ref.own_key}`",
                     node.span,
-                    secondary=[Label(owners[ref.key], "the first one is of this layer")],
+                    secondary=[Label(owners[ref.own_key], "the first one is of this layer")],
                     help=["give one of them another key with `keys`"],
                 )
-            owners.setdefault(ref.key, node.span)
+            owners.setdefault(ref.own_key, node.span)

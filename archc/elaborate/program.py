@@ -27,6 +27,7 @@ from archc.elaborate.inputs import Inputs, bind_inputs
 from archc.elaborate.keys import check_keys
 from archc.elaborate.outputs import bind_outputs
 from archc.elaborate.params import check_kind, define
+from archc.elaborate.ties import apply_ties
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
 from archc.ops.base import Op
@@ -243,6 +244,7 @@ class _Program:
         self._check_defaults()
         if bound is None:
             return None
+        apply_ties(self.builder.nodes, self.builder.ties, self.sink)
         check_keys(self.builder.nodes, self.sink)
         if not self.builder.nodes and not self.sink.has_errors:
             self.sink.error(

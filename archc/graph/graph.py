@@ -32,12 +32,20 @@ class WeightRef:
     """A weight of a node together with its `state_dict` key.
 
     Attributes:
-        key: full dotted key; the ONNX initializer has the same name.
+        key: full dotted key; the ONNX initializer has the same name. Of a tied weight it is the
+            key of the weight that it is.
         weight: shape, dtype, how it is drawn.
+        alias: the key that a tied weight has besides.
     """
 
     key: str
     weight: Weight
+    alias: str = ""
+
+    @property
+    def own_key(self) -> str:
+        """The key under which the layer itself has it."""
+        return self.alias or self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,11 @@ class Graph:
                 if ref.key not in seen:
                     seen.add(ref.key)
                     yield ref
+
+    def ties(self) -> dict[str, str]:
+        """Further key of a tied weight -> the key that it is counted, drawn and exported under."""
+        refs = (ref for node in self.nodes for ref in node.weights)
+        return {ref.alias: ref.key for ref in refs if ref.alias}
 
     @property
     def parameter_count(self) -> int:

@@ -28,7 +28,7 @@ from archc.spec.syntax import (
 from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty
 from archc.spec.tree import Mapping as MappingNode
 
-COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "doc"})
+COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "tie", "doc"})
 """Keys that every layer takes."""
 
 MACHINE = "op"
@@ -257,6 +257,7 @@ class ChainReader:
             expect=node("expect"),
             init=node("init"),
             keys=node("keys"),
+            tie=node("tie"),
             doc=doc.text if doc is not None else "",
         )
 

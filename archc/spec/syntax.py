@@ -23,6 +23,7 @@ class Common:
     expect: Node | None = None
     init: Node | None = None
     keys: Node | None = None
+    tie: Node | None = None
     doc: str = ""
 
 

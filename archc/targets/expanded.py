@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from archc.elaborate.ties import find_key
 from archc.graph import Graph, Node
 from archc.ops.initial import Computed, Constant, Distribution, Normal, TruncatedNormal, Uniform
 from archc.spec.tree import resolve_plain
@@ -42,8 +43,9 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield f"  {value.name}: {_input(value.type, {n: graph.promised[n] for n in symbols})}"
     yield "layers:"
     current = graph.inputs[0].name
+    known = {ref.own_key for node in graph.nodes for ref in node.weights}
     for node in graph.nodes:
-        yield f"  {_key(node.path)}: {_layer(node, current)}"
+        yield f"  {_key(node.path)}: {_layer(node, current, known)}"
         if node.side is None:
             current = node.output.name
     yield "outputs:"
@@ -79,7 +81,7 @@ def _reference(name: str) -> str:
     return name.replace(":", ".")
 
 
-def _layer(node: Node, current: str) -> str:
+def _layer(node: Node, current: str, known: Collection[str]) -> str:
     count = len(node.inputs) - len(node.op.referenced)
     sources = [_reference(value.name) for value in node.inputs]
     attributes = dict(_attributes(node))
@@ -102,6 +104,9 @@ def _layer(node: Node, current: str) -> str:
     keys = dict(_keys(node))
     if keys:
         parts.append("keys: {" + ", ".join(f"{name}: {_text(k)}" for name, k in keys.items()) + "}")
+    ties = dict(_ties(node, known))
+    if ties:
+        parts.append("tie: {" + ", ".join(f"{name}: {_text(k)}" for name, k in ties.items()) + "}")
     if node.side is not None:
         parts.append(f"side: {'training' if node.side == 'training' else 'true'}")
     if len(parts) == 1 and not head:
@@ -114,8 +119,21 @@ def _keys(node: Node) -> Iterator[tuple[str, str]]:
     level = node.path.rpartition(".")[0]
     for ref in node.weights:
         name = ref.weight.name
-        if name and ref.key != f"{node.path}.{name}":
-            yield name, ref.key.removeprefix(f"{level}.") if level else ref.key
+        if name and ref.own_key != f"{node.path}.{name}":
+            yield name, ref.own_key.removeprefix(f"{level}.") if level else ref.own_key
+
+
+def _ties(node: Node, known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Weights that are tied, with the keys of what they are."""
+    for ref in node.weights:
+        if not ref.alias:
+            continue
+        parts = ref.key.split(".")
+        for shorter in (".".join(parts[count:]) for count in range(len(parts))):
+            # The whole key, unless a level around the layer has the same words inside it.
+            if find_key(node.path, shorter, known, but=ref.alias) == ref.key:
+                yield ref.weight.name, shorter
+                break
 
 
 def _inits(node: Node) -> Iterator[tuple[str, str]]:
@@ -123,6 +141,8 @@ def _inits(node: Node) -> Iterator[tuple[str, str]]:
     default = {w.name: w.init for w in node.op.weights(*(value.type for value in node.inputs))}
     for ref in node.weights:
         init = ref.weight.init
+        if ref.alias:
+            continue
         if init != default[ref.weight.name] and not isinstance(init, Computed):
             yield ref.weight.name, _text(_distribution(init))
 

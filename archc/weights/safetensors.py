@@ -7,6 +7,7 @@ header and the data. Source: https://github.com/huggingface/safetensors#format
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic
@@ -50,19 +51,22 @@ def save_safetensors(graph: Graph, weights: WeightSource, path: str | Path) -> l
 def write_safetensors(graph: Graph, weights: WeightSource, file: OutputFile) -> None:
     """Write every weight of a network, buffers included, to an open file.
 
+    A tied weight is written once; the metadata say under which key it is to be found, as
+    `safetensors.torch.save_model` writes and `load_model` reads it.
+
     Raises:
         OutputError: the disk is full or the like.
     """
     # Large elements first, as the library does: every tensor is then aligned to its elements.
     refs = sorted(graph.weights(), key=lambda ref: -ref.weight.dtype.itemsize)
-    file.write(_header(refs))
+    file.write(_header(refs, graph.ties()))
     for ref in refs:
         for chunk in weights.chunks(ref):
             file.write(chunk)
 
 
-def _header(refs: list[WeightRef]) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+def _header(refs: list[WeightRef], ties: Mapping[str, str]) -> bytes:
+    entries: dict[str, object] = {"__metadata__": {"format": "pt", **ties}}
     offset = 0
     for ref in refs:
         end = offset + ref.weight.numel * ref.weight.dtype.itemsize

@@ -56,6 +56,7 @@ NAMES = (
         """
         The entries of `params` and `let` may use one another in any order, but not in a circle:
         none of them would have a value to start from. Give one of them a value of its own.
+        Likewise weights that are tied: one of them is no other layer's.
         """,
         bad=spec(
             """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from archc.graph import Graph
@@ -51,12 +52,26 @@ class Assembler:
         self._groups: dict[Key, list[Level]] = {}
         self._keys: dict[Level, Key] = {}
         self._open: set[Key] = set()
+        self._ties: dict[Level, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
 
     def run(self, root: Level) -> list[ClassCode]:
         """All classes, the root's last."""
         self._group(root, (), "")
+        self._place_ties()
         self._make(("root",))
         return self.classes
+
+    def _place_ties(self) -> None:
+        """Let the innermost class that holds both parameters make them one."""
+        levels = {level.path: level for level in self._keys}
+        for own, key in self.graph.ties().items():
+            path = _common_level(own, key)
+            while path not in levels:
+                path = path.rpartition(".")[0]
+            home = levels[path]
+            ways = home.way_to(own), home.way_to(key)
+            assert ways[0] is not None and ways[1] is not None
+            self._ties.setdefault(home, []).append((ways[0], ways[1]))
 
     # -- groups ---------------------------------------------------------------------------
 
@@ -195,7 +210,16 @@ class Assembler:
         )
         hints = tuple(name.rpartition(".")[2].removeprefix(SIZE_OF) for name in body.inputs)
         integers = tuple(name for name in body.inputs if name.startswith(SIZE_OF))
-        return _renamed(replace(body, types=types, hints=hints, integers=integers, asides=asides))
+        return _renamed(
+            replace(
+                body,
+                types=types,
+                hints=hints,
+                integers=integers,
+                asides=asides,
+                ties=tuple(self._ties.get(level, ())),
+            )
+        )
 
     def _root(self, body: Body) -> Body:
         """The graph's own inputs and outputs, in their order; sizes are read off the inputs."""
@@ -245,6 +269,12 @@ class Assembler:
         if plan.form == "container":
             return Container(items)
         return Sequential(items, named=not plan.numbered)
+
+
+def _common_level(one: str, other: str) -> str:
+    """The innermost level that two keys lie in."""
+    parts = zip(one.split(".")[:-1], other.split(".")[:-1], strict=False)
+    return ".".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], parts))
 
 
 def _suffixes(classes: Sequence[Shared], given: Sequence[Given]) -> list[str]:

@@ -19,7 +19,7 @@ from archc.targets.torch.code import (
     walk,
 )
 from archc.targets.torch.columns import Parameter
-from archc.targets.torch.expressions import Forward, member_access, value_text
+from archc.targets.torch.expressions import Forward, access_below, member_access, value_text
 from archc.targets.torch.inline import inline_sums
 from archc.targets.torch.layout import (
     WIDTH,
@@ -190,10 +190,19 @@ class _Printer:
             made.keep(attribute.removeprefix("self."), text)
         for member in self.body.members:
             made.member(member)
+        for own, target in self.body.ties:
+            made.tie(self._holder(own[:-1]), own[-1], self._holder(target))
         if not self.code.parameters and made.lines == ["        super().__init__()"]:
             return []
         parameters = ["self", *map(_parameter_text, self.code.parameters)]
         return [*signature("__init__", parameters, "None", 4), *made.lines]
+
+    def _holder(self, way: tuple[str, ...]) -> str:
+        """The way down from `self` to a child, also of a class that derives from a container."""
+        base = self.body.base
+        if not way or isinstance(base, Sequential):
+            return access_below("self", base if isinstance(base, Sequential) else None, way)
+        return Forward(self.members, {}, {}).access(way)
 
     # -- forward --------------------------------------------------------------------------
 

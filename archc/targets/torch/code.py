@@ -249,6 +249,7 @@ class Body:
         integers: inputs that are sizes.
         keys: names of the results where they are returned as a dictionary.
         asides: results that there are in training only.
+        ties: parameters that are other ones, both by their ways down from `self`.
     """
 
     inputs: tuple[str, ...]
@@ -261,10 +262,11 @@ class Body:
     integers: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
+    ties: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
 
 _NO_CODE = frozenset(
-    {"inputs", "outputs", "hints", "types", "integers", "keys", "asides", "member"}
+    {"inputs", "outputs", "hints", "types", "integers", "keys", "asides", "ties", "member"}
 )
 _LEAVES = frozenset({"str", "bool", "Any", "DType"})  # annotations are texts here
 _CODE: dict[type, tuple[str, ...]] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from archc.diagnostics import Diagnostic, Diagnostics
 from archc.graph import Graph
@@ -23,14 +24,16 @@ class TorchSource:
     Attributes:
         text: the source.
         class_name: name of the network's class; its constructor takes no arguments.
-        weights: what the network's `state_dict` holds.
+        weights: what the network's `state_dict` holds, what is tied once.
         diagnostics: what PyTorch cannot express.
+        ties: further key of a tied weight in the `state_dict` -> its key in `weights`.
     """
 
     text: str
     class_name: str
     weights: tuple[WeightRef, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+    ties: Mapping[str, str] = field(default_factory=dict)
 
 
 def emit_torch(graph: Graph) -> TorchSource:
@@ -53,7 +56,8 @@ def emit_torch(graph: Graph) -> TorchSource:
     planner.plan(root)
     classes = Assembler(graph, planner, outputs).run(root)
     text = _module_text(graph, classes)
-    return TorchSource(text, classes[-1].name, tuple(graph.weights()), tuple(sink.sorted()))
+    name, findings = classes[-1].name, tuple(sink.sorted())
+    return TorchSource(text, name, tuple(graph.weights()), findings, graph.ties())
 
 
 def _module_text(graph: Graph, classes: list[ClassCode]) -> str:

@@ -67,6 +67,26 @@ def member_access(name: str, code: object, holder: str = "self") -> str:
     return f"{holder}.{name}" if is_attribute(name) else f"getattr({holder}, {quoted})"
 
 
+def access_below(text: str, code: MemberCode | None, way: Sequence[str]) -> str:
+    """How one gets from a module further down.
+
+    Args:
+        text: the module as an expression.
+        code: what it is, if that is known.
+        way: names, from child to child.
+    """
+    for name in way:
+        if isinstance(code, Container):
+            text += f"[{literal_text(name)}]"
+        elif isinstance(code, Sequential) and not code.named:
+            text += f"[{name}]"
+        else:
+            text = member_access(name, None, text)
+        items = code.items if isinstance(code, (Container, Sequential)) else ()
+        code = next((item.code for item in items if item.name == name), None)
+    return text
+
+
 def store_of(code: object) -> str:
     """The dictionary of nn.Module that a child lives in."""
     if not isinstance(code, TensorMember):
@@ -106,18 +126,8 @@ class Forward:
 
     def access(self, way: Sequence[str]) -> str:
         """The way from `self` down to a child or tensor."""
-        code: MemberCode | None = self.members[way[0]].code
-        text = member_access(way[0], code)
-        for name in way[1:]:
-            if isinstance(code, Container):
-                text += f"[{literal_text(name)}]"
-            elif isinstance(code, Sequential) and not code.named:
-                text += f"[{name}]"
-            else:
-                text = member_access(name, None, text)
-            items = code.items if isinstance(code, (Container, Sequential)) else ()
-            code = next((item.code for item in items if item.name == name), None)
-        return text
+        code = self.members[way[0]].code
+        return access_below(member_access(way[0], code), code, way[1:])
 
     def _literal(self, value: Literal | Sizes) -> str:
         if isinstance(value, Literal):

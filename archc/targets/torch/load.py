@@ -29,6 +29,7 @@ def load_module(source: TorchSource, weights: WeightSource | None = None) -> nn.
         The network, in training mode as torch makes it.
     """
     import torch
+    from torch import nn
 
     network = getattr(_execute(source), source.class_name)
     if weights is None:
@@ -37,6 +38,9 @@ def load_module(source: TorchSource, weights: WeightSource | None = None) -> nn.
     with torch.device("meta"):
         module = network()
     state = {ref.key: _tensor(weights.array(ref)) for ref in source.weights}
+    # One parameter under all its keys: tensors alone would become several parameters.
+    state |= {key: nn.Parameter(state[key]) for key in set(source.ties.values())}
+    state |= {own: state[key] for own, key in source.ties.items()}
     module.load_state_dict(state, strict=True, assign=True)
     return module
 

@@ -83,7 +83,8 @@ class _Recorder:
         """Weights that the spec wants drawn otherwise than torch does."""
         node = self.node
         usual = {w.name: w.init for w in node.op.weights(*(v.type for v in node.inputs))}
-        changed = [r.weight for r in node.weights if r.weight.init != usual[r.weight.name]]
+        own = [ref.weight for ref in node.weights if not ref.alias]  # a tied one is drawn elsewhere
+        changed = [weight for weight in own if weight.init != usual[weight.name]]
         return tuple(self.draws.of(node.op_name, weight) for weight in changed)
 
     def _is_activation(

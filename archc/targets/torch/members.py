@@ -67,6 +67,14 @@ class Constructor:
         else:
             self._optional(member, condition)
 
+    def tie(self, holder: str, name: str, other: str) -> None:
+        """Make a parameter another one."""
+        if is_attribute(name):
+            self.lines += assignment(f"{holder}.{name}", other, _INDENT)
+        else:
+            call = f"{holder}.register_parameter({literal_text(name)}, {other})"
+            self.lines += expression(call, _INDENT)
+
     # -- modules --------------------------------------------------------------------------
 
     def _set(self, name: str, text: str) -> None:

@@ -141,7 +141,7 @@ class TreeBuilder:
             if isinstance(operand, Var):
                 self._renamed[node.output.name] = Var(self.value(operand.value))
                 return
-        own = any(ref.key.startswith(f"{node.path}.") for ref in node.weights)
+        own = any(ref.own_key.startswith(f"{node.path}.") for ref in node.weights)
         module = lowered.module
         functional = module is not None and self._needs_function(node)
         if module is not None and functional:
@@ -155,7 +155,7 @@ class TreeBuilder:
         if module is not None:
             name = _free(node.op_name, home) if inside else name
             self._adopt(home, name, module)
-            self._owned |= {ref.key for ref in node.weights}
+            self._owned |= {ref.own_key for ref in node.weights}
         else:
             self._own_tensors(node)
         code = self._resolve(expr, node, name)
@@ -172,7 +172,7 @@ class TreeBuilder:
     def _needs_function(self, node: Node) -> bool:
         inside = node.path in self._paths and bool(node.weights)
         return inside or any(
-            ref.key in self._owned or ref.key != f"{node.path}.{ref.weight.name}"
+            ref.own_key in self._owned or ref.own_key != f"{node.path}.{ref.weight.name}"
             for ref in node.weights
         )
 
@@ -184,7 +184,7 @@ class TreeBuilder:
                 "unsupported-by-target",
                 f"PyTorch cannot keep the weights of `{node.op_name}` under other names",
                 node.span,
-                help=["leave out `keys` or `tie` here"],
+                help=["leave out `keys` here"],
             )
             return expr
         template, reads = form
@@ -210,17 +210,17 @@ class TreeBuilder:
 
     def _own_tensors(self, node: Node) -> None:
         for ref in node.weights:
-            if ref.key not in self._owned:
-                self._owned.add(ref.key)
+            if ref.own_key not in self._owned:
+                self._owned.add(ref.own_key)
                 self._keep(ref, node)
 
     def _keep(self, ref: WeightRef, node: Node) -> None:
-        home = self.level(_parent(ref.key))
-        name = ref.key.rpartition(".")[2]
+        home = self.level(_parent(ref.own_key))
+        name = ref.own_key.rpartition(".")[2]
         if name in home.children:
             self.sink.error(
                 "unsupported-by-target",
-                f"PyTorch cannot keep a tensor under `{ref.key}`: a layer has that name",
+                f"PyTorch cannot keep a tensor under `{ref.own_key}`: a layer has that name",
                 node.span,
             )
             return
@@ -228,7 +228,7 @@ class TreeBuilder:
 
     def _resolve(self, expr: Expression, node: Node, name: str) -> Expression:
         """Name members by their way from the home level, tensors by their keys."""
-        keys = {ref.weight.name: ref.key for ref in node.weights}
+        keys = {ref.weight.name: ref.own_key for ref in node.weights}
 
         def change(part: object) -> object:
             if isinstance(part, Invoke) and part.member == OWN:

@@ -54,7 +54,7 @@ class Fit:
 
 def fit_bodies(large: Body, small: Body) -> list[Fit]:
     """Ways to make `small` out of `large`, at most MAX_WAYS."""
-    if (large.inputs, large.keys) != (small.inputs, small.keys):
+    if (large.inputs, large.keys, large.ties) != (small.inputs, small.keys, small.ties):
         return []
     if max(len(large.statements), len(large.members)) > MAX_LENGTH:
         return []
