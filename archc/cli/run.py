@@ -38,6 +38,11 @@ from archc.cli.progress import Progress, format_size
     show_default=True,
     help="Of random input.",
 )
+@click.option(
+    "--preprocess/--no-preprocess",
+    default=True,
+    help="Make inputs of images as the model says (default), or only scale them.",
+)
 def command(
     model: str,
     inputs: tuple[str, ...],
@@ -45,11 +50,13 @@ def command(
     output: str | None,
     at: dict[str, int],
     seed: int,
+    preprocess: bool,
 ) -> None:
     """Run an ONNX MODEL with onnxruntime on INPUT files: one .npz, or a .npy or image for each.
 
-    Without INPUT it runs on random numbers. Images are scaled to the model's size, values 0 to 1.
-    Prints the largest entries of every output, or writes all outputs to a file.
+    Without INPUT it runs on random numbers. Images are resized, cut and normalised as the spec's
+    `preprocess` says; without it they are scaled to the model's size, values 0 to 1. Prints the
+    largest entries of every output, or writes all outputs to a file.
     """
     if output is not None and not output.lower().endswith(".npz"):
         raise click.UsageError(f"outputs are written as .npz: -o {output}.npz")
@@ -61,7 +68,10 @@ def command(
         with Progress() as progress:
             progress.show(f"loading {model}")
             loaded = open_model(model)
-            feed = read_feed(loaded, inputs) if inputs else random_feed(loaded, at, seed)
+            if inputs:
+                feed = read_feed(loaded, inputs, preprocess=preprocess)
+            else:
+                feed = random_feed(loaded, at, seed)
             progress.show(f"running {model}")
             results = loaded.run(feed)
     except RunError as error:

@@ -27,9 +27,11 @@ from archc.elaborate.inputs import Inputs, bind_inputs
 from archc.elaborate.keys import check_keys
 from archc.elaborate.outputs import bind_outputs
 from archc.elaborate.params import check_kind, define
+from archc.elaborate.preprocess import bind_preprocess
 from archc.elaborate.ties import apply_ties
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
+from archc.graph.preprocess import Preprocess
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
 from archc.spec.read_chain import Vocabulary
@@ -105,6 +107,7 @@ class _Program:
         self.sink = CallFindings.into(sink)
         self.sources = sources
         self.modules: dict[int, Module] = {}
+        self.preprocess: Mapping[str, Preprocess] = {}
         self.builder = Builder(self.sink)
         self.main = Module(spec, Env(), sources.words)
         self.elaborator = Elaborator(self.builder, sources.ops, self.main, not choice.overrides)
@@ -227,6 +230,9 @@ class _Program:
         if bound is not None:
             self.builder.inputs.update((value.name, value) for value in bound.values)
             self.builder.bounds = bound.bounds
+            self.preprocess = bind_preprocess(
+                self.spec.preprocess, bound.values, self._evaluator(self.main), self.sink
+            )
         flow = next(iter(self.builder.inputs.values()), None)
         frame = Frame(self.main, self.main.env, "", {"in": flow})
         level = self.elaborator.open("", None, [self.spec.layers], self.spec.span, self.spec.doc)
@@ -281,6 +287,7 @@ class _Program:
             scopes=self.builder.scopes,
             sizes={name: known for name, known in sizes.items() if not known.is_everything},
             promised={name: fed for name, fed in bound.sizes.items() if not fed.is_everything},
+            preprocess=self.preprocess,
         )
 
     def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archc.diagnostics import Span
+from archc.graph.preprocess import Preprocess
 from archc.ops.base import Op, Weight
 from archc.ops.conditions import Condition
 from archc.types import TensorType
@@ -124,6 +125,7 @@ class Graph:
         sizes: symbol -> the promised sizes for which every layer works; symbols of which nothing
             is promised or demanded are left out.
         promised: symbol -> the sizes that the spec promises to feed.
+        preprocess: input name -> what makes it of an image.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Graph:
     scopes: Mapping[str, Scope]
     sizes: Mapping[str, SizeSet] = field(default_factory=dict)
     promised: Mapping[str, SizeSet] = field(default_factory=dict)
+    preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
 
     def weights(self) -> Iterator[WeightRef]:
         """Every weight in node order (the order of the `state_dict` unless a target says else).

@@ -47,10 +47,15 @@ def random_feed(model: Model, at: Mapping[str, int], seed: int) -> dict[str, Any
     return feed
 
 
-def read_feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
+def read_feed(model: Model, files: Sequence[str], *, preprocess: bool = True) -> dict[str, Any]:
     """Inputs from files, in the model's order: `.npy`, one `.npz` by name, or images.
 
     An array without the batch axis is taken as a batch of one.
+
+    Args:
+        model: the model.
+        files: one for each input, or one `.npz`.
+        preprocess: whether images are made to inputs as the model's metadata say.
 
     Raises:
         RunError: a file cannot be read, or does not fit the input.
@@ -68,7 +73,9 @@ def read_feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
             f"its inputs: {listed}",
         )
     arrays = {
-        declared.name: _array(path) if path.lower().endswith(".npy") else read_image(path, declared)
+        declared.name: _array(path)
+        if path.lower().endswith(".npy")
+        else read_image(path, declared, model.image_steps(declared.name, preprocess))
         for declared, path in zip(model.inputs, files, strict=True)
     }
     return fitting_feed(model, arrays, *files)

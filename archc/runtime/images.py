@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archc.graph.preprocess import Preprocess
 from archc.runtime.model import ModelInput, RunError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+MAX_PIXELS = 1 << 27
+"""Pixels of an image after its resize: a strip would otherwise become as long as memory."""
+
 _CHANNELS = {1: "L", 3: "RGB"}  # channels of the model's input -> mode of Pillow
 
 
-def read_image(path: str, declared: ModelInput) -> Any:
-    """An image as [1, C, H, W].
+def read_image(path: str, declared: ModelInput, steps: Preprocess | None = None) -> Any:
+    """An image as [1, C, H, W], or as [1, H, W, C] if the steps say so.
 
-    It is turned upright, made gray or RGB, and scaled to the sizes that the model fixes; a size
-    that the model leaves open is the image's. Values are 0 to 1 for a model that takes floats,
-    0 to 255 for one that takes integers.
+    It is turned upright and made gray or RGB. Then the steps follow, as torchvision's transforms
+    compute them of an image of Pillow. Where they leave a size open that the model fixes, the
+    image is stretched to it. Without steps, values are 0 to 1. A model that takes integers is
+    given the pixels as they are, 0 to 255.
 
     Args:
         path: a file that Pillow can read.
-        declared: the input, [N, C, H, W].
+        declared: the input.
+        steps: what makes it of an image.
 
     Raises:
-        RunError: it is no image, or the input takes none.
+        RunError: it is no image, the input takes none, or the steps do not fit one of the two.
     """
     import numpy as np
 
-    shape = declared.shape
-    mode = _CHANNELS.get(shape[1]) if len(shape) == 4 and isinstance(shape[1], int) else None
+    steps = steps or Preprocess()
+    axes = declared.shape if steps.layout == "NCHW" else _channels_first(declared.shape)
+    mode = _CHANNELS.get(axes[1]) if len(axes) == 4 and isinstance(axes[1], int) else None
     if mode is None:
         raise RunError(
             "run-failed",
@@ -37,16 +44,30 @@ def read_image(path: str, declared: ModelInput) -> Any:
             path,
             "give a .npy file, or an .npz with all inputs by name",
         )
-    size = tuple(dim if isinstance(dim, int) else None for dim in shape[2:])
-    image = _opened(path, mode, (size[0], size[1]))
-    pixels = np.asarray(image)
+    size = tuple(dim if isinstance(dim, int) else None for dim in axes[2:])
+    pixels = np.asarray(_opened(path, mode, steps, (size[0], size[1])))
+    pixels = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
     if declared.dtype.startswith("float"):
-        pixels = pixels.astype(np.float32) / 255
-    return pixels[None, None] if mode == "L" else pixels.transpose(2, 0, 1)[None]
+        pixels = _values(pixels, steps)
+    return (pixels if steps.layout == "NCHW" else pixels.transpose(1, 2, 0))[None]
 
 
-def _opened(path: str, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
-    """The image in a mode and of a size (height, width); None keeps the image's own."""
+def _channels_first(shape: tuple[int | str | None, ...]) -> tuple[int | str | None, ...]:
+    return (shape[0], shape[-1], *shape[1:-1])
+
+
+def _values(pixels: Any, steps: Preprocess) -> Any:
+    """`(pixel * scale - mean) / std` of [C, H, W] in float32, rounded as torchvision does it."""
+    import numpy as np
+
+    mean, std = (np.array(one, np.float32)[:, None, None] for one in (steps.mean, steps.std))
+    return (pixels.astype(np.float32) / np.float32(1 / steps.scale) - mean) / std
+
+
+def _opened(
+    path: str, mode: str, steps: Preprocess, fixed: tuple[int | None, int | None]
+) -> Image.Image:
+    """The image in a mode, resized and cut; `fixed` is (height, width) that the model fixes."""
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError as error:
@@ -55,12 +76,7 @@ def _opened(path: str, mode: str, size: tuple[int | None, int | None]) -> Image.
         ) from error
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            image = _eight_bits(image).convert(mode)
-            height, width = size[0] or image.height, size[1] or image.width
-            if (width, height) != image.size:
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            return image
+            image = _eight_bits(ImageOps.exif_transpose(file)).convert(mode)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # SyntaxError is what Pillow raises on a PNG whose chunks are broken.
         raise RunError(
@@ -69,6 +85,50 @@ def _opened(path: str, mode: str, size: tuple[int | None, int | None]) -> Image.
             path,
             "give an image, a .npy file or an .npz file",
         ) from error
+    image = _cut(
+        path, _resized(path, image, steps.resized(image.height, image.width), steps), steps
+    )
+    if steps.size is None:
+        height, width = fixed[0] or image.height, fixed[1] or image.width
+        image = _resized(path, image, (height, width), steps)
+    return image
+
+
+def _resized(
+    path: str, image: Image.Image, size: tuple[int, int], steps: Preprocess
+) -> Image.Image:
+    """The image in (height, width); Pillow averages over what it shrinks."""
+    from PIL import Image
+
+    height, width = size
+    if (width, height) == image.size:
+        return image
+    if height * width > MAX_PIXELS:
+        was = f"{image.width}x{image.height}"
+        raise RunError(
+            "run-failed",
+            f"`{path}` of {was} pixels would be resized to {width}x{height}, more than "
+            f"{MAX_PIXELS:,} pixels",
+            path,
+            "cut the image to a less extreme shape",
+        )
+    return image.resize((width, height), Image.Resampling[steps.interpolation.upper()])
+
+
+def _cut(path: str, image: Image.Image, steps: Preprocess) -> Image.Image:
+    """The centre of the image."""
+    if steps.crop is None:
+        return image
+    height, width = steps.crop
+    if height > image.height or width > image.width:
+        raise RunError(
+            "run-failed",
+            f"`{path}` is of {image.width}x{image.height} pixels, too small for a centre of "
+            f"{width}x{height}",
+            path,
+        )
+    top, left = steps.corner(image.height, image.width)
+    return image.crop((left, top, left + width, top + height))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archc.diagnostics import Diagnostic
-from archc.runtime.demands import read_demands, unmet_demands
+from archc.graph.preprocess import Preprocess
+from archc.runtime.metadata import read_demands, read_preprocess, unmet_demands
 from archc.types.sizes import SizeSet
 
 DEFAULT_SIZE = 224
@@ -74,12 +75,14 @@ class Model:
         session: onnxruntime's.
         inputs: in the model's order.
         demands: sizes that fit, by the name of the dim; empty when the model does not say.
+        preprocess: what makes an input of an image, by the input's name; likewise.
     """
 
     path: str
     session: Any
     inputs: tuple[ModelInput, ...]
     demands: Mapping[str, SizeSet] = field(default_factory=dict)
+    preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -102,6 +105,11 @@ class Model:
                     self.path,
                     f"its open sizes: {listed}",
                 )
+
+    def image_steps(self, name: str, wanted: bool) -> Preprocess | None:
+        """What makes an input of an image: what the model says, or only the order of its axes."""
+        steps = self.preprocess.get(name)
+        return steps if wanted or steps is None else Preprocess(layout=steps.layout)
 
     def run(self, feed: Mapping[str, Any]) -> dict[str, Any]:
         """Run it on named arrays; returns named arrays.
@@ -146,7 +154,7 @@ def open_model(path: str | Path, *, optimized: bool = True) -> Model:
         ) from error
     inputs = tuple(_declared(item, path) for item in session.get_inputs())
     metadata = session.get_modelmeta().custom_metadata_map
-    return Model(path, session, inputs, read_demands(metadata))
+    return Model(path, session, inputs, read_demands(metadata), read_preprocess(metadata))
 
 
 def open_session(path: str | Path, *, optimized: bool = True) -> Any:

@@ -240,6 +240,7 @@ class Spec:
     variants: MappingABC[str, MappingABC[str, Argument]] = field(default_factory=dict)
     imports: tuple[Import, ...] = ()
     inputs: tuple[Input, ...] = ()
+    preprocess: Node | None = None
     defaults: MappingABC[str, tuple[Scalar, MappingABC[str, Argument]]] = field(
         default_factory=dict
     )

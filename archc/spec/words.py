@@ -47,8 +47,8 @@ def spec_words(spec: Spec) -> Iterator[str]:
             yield from _node_words(param.default)
     for declared in spec.inputs:
         yield from _node_words(declared.shape)
-    if spec.outputs is not None:
-        yield from _node_words(spec.outputs)
+    for node in (spec.preprocess, spec.outputs):
+        yield from _node_words(node)
 
 
 def block_words(block: Block) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from archc.elaborate.ties import find_key
 from archc.graph import Graph, Node
+from archc.graph.preprocess import Preprocess
 from archc.ops.initial import Computed, Constant, Distribution, Normal, TruncatedNormal, Uniform
 from archc.spec.tree import resolve_plain
 from archc.types import DType, Expr, TensorType, format_dim
@@ -41,6 +42,7 @@ def _lines(graph: Graph) -> Iterator[str]:
         ]
         told.update(symbols)
         yield f"  {value.name}: {_input(value.type, {n: graph.promised[n] for n in symbols})}"
+    yield from _preprocess(graph)
     yield "layers:"
     current = graph.inputs[0].name
     known = {ref.own_key for node in graph.nodes for ref in node.weights}
@@ -62,6 +64,18 @@ def _input(type_: TensorType, promised: Mapping[str, SizeSet]) -> str:
         rules = [f"{name}: {{{_promise(sizes)}}}" for name, sizes in promised.items()]
         parts.append(f"sizes: {{{', '.join(rules)}}}")
     return "{" + ", ".join(parts) + "}" if len(parts) > 1 else shape
+
+
+def _preprocess(graph: Graph) -> Iterator[str]:
+    if graph.preprocess:
+        yield "preprocess:"
+    default = Preprocess().as_data()
+    for name, steps in graph.preprocess.items():
+        data = {key: value for key, value in steps.as_data().items() if value != default[key]}
+        for key in ("crop", "mean", "std"):  # one number stands for all
+            if key in data and len(set(data[key])) == 1:
+                data[key] = data[key][0]
+        yield f"  {name}: {{{', '.join(f'{key}: {_value(value)}' for key, value in data.items())}}}"
 
 
 def _promise(sizes: SizeSet) -> str:

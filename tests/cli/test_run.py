@@ -80,16 +80,30 @@ def test_numbers_of_another_precision_are_converted(cli, model) -> None:
 def test_gray_image(cli, model) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
     Image.fromarray(pixels).save("gray.png")
-    cli("run", model, "gray.png", "-o", "y.npz")
+    cli("run", model, "gray.png", "--no-preprocess", "-o", "y.npz")
     x = pixels[None, None].astype(np.float32) / 255
     np.testing.assert_array_equal(np.load("y.npz")["output"], expected(model, x))
 
 
 def test_color_image_is_scaled_and_made_gray(cli, model) -> None:
     Image.fromarray(np.full((40, 60, 3), (0, 0, 255), np.uint8)).save("blue.png")
-    cli("run", model, "blue.png", "-o", "y.npz")
+    cli("run", model, "blue.png", "--no-preprocess", "-o", "y.npz")
     x = np.full((1, 1, 32, 32), 29 / 255, np.float32)  # ITU-R 601: 0.114 * 255
     np.testing.assert_array_equal(np.load("y.npz")["output"], expected(model, x))
+
+
+def test_image_is_made_an_input_as_the_spec_says(cli, model) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
+    Image.fromarray(pixels).save("digit.png")
+    cli("run", model, "digit.png", "-o", "y.npz")
+    resized = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR)
+    # LeNet-5's numbers: -0.1 for the background, 1.175 for the ink.
+    x = (np.asarray(resized)[None, None] / 255 * 1.275 - 0.1).astype(np.float32)
+    found = np.load("y.npz")["output"]
+    np.testing.assert_allclose(found, expected(model, x), rtol=0, atol=1e-6)
+    cli("run", model, "digit.png", "--no-preprocess", "-o", "y.npz")
+    plain = np.asarray(resized)[None, None].astype(np.float32) / 255
+    np.testing.assert_array_equal(np.load("y.npz")["output"], expected(model, plain))
 
 
 @pytest.fixture

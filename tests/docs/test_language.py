@@ -16,7 +16,9 @@ from archc.elaborate.elaborator import MAX_DEPTH
 from archc.elaborate.env import ENTERING, MAX_DEFINITIONS
 from archc.elaborate.initials import _RULES
 from archc.elaborate.inputs import _PROMISES
+from archc.elaborate.preprocess import KEYS as STEPS
 from archc.graph.budget import MAX_PARAMETERS
+from archc.graph.preprocess import INTERPOLATIONS
 from archc.graph.typing import MAX_ELEMENTS
 from archc.ops.table import OPS
 from archc.spec import yaml
@@ -99,6 +101,7 @@ def _words(text: str) -> set[str]:
         ("A spec", TOP_KEYS),
         ("Inputs", [dtype.value for dtype in DType]),
         ("Inputs", ["shape", "dtype", "sizes"]),
+        ("Preprocessing", [*STEPS, *INTERPOLATIONS]),
         ("Values and expressions", FUNCTIONS),
         ("Values and expressions", ENTERING),
         ("Where a layer reads from", ["in", "input", "prev", "from"]),

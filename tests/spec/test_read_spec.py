@@ -46,6 +46,7 @@ WHOLE = """
     inputs:
       image: [N, 3, size, size]
       tokens: {shape: [N, T], dtype: int64, sizes: {T: {max: 512}}}
+    preprocess: {image: {crop: size}}
     defaults: {conv: {bias: false}}
     blocks:
       unit: {doc: A part., params: {out: int}, let: {x: out}, inputs: [p, q], body: [relu]}
@@ -79,6 +80,7 @@ def test_a_whole_spec() -> None:
         ("image", None, []),
         ("tokens", "int64", ["T"]),
     ]
+    assert spec.preprocess is not None
     assert list(spec.defaults["conv"][1]) == ["bias"]
     unit = spec.blocks["unit"]
     assert (unit.doc, list(unit.params), list(unit.lets)) == ("A part.", ["out"], ["x"])

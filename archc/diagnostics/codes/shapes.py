@@ -204,6 +204,27 @@ SHAPES = (
         ),
     ),
     entry(
+        "unfit-preprocess",
+        "What `preprocess` makes of an image does not fit the input",
+        """
+        An input that fixes its height and width needs images that all come out in that size: a
+        `crop` of it, or a `resize` to `[height, width]`. What is cut out cannot be larger than what
+        is resized to, and `mean` and `std` have one number, or one for each channel.
+        """,
+        bad=spec(
+            """
+            preprocess: {resize: 36, crop: 28}
+            layers: [{conv: 8}]
+            """
+        ),
+        good=spec(
+            """
+            preprocess: {resize: 36, crop: 32}
+            layers: [{conv: 8}]
+            """
+        ),
+    ),
+    entry(
         "unproved",
         "Whether a layer works could not be settled",
         """

@@ -135,6 +135,7 @@ def _model_metadata(graph: Graph, layers: Sequence[Node]) -> dict[str, str]:
         "archc.spec": _base_name(root.span) if root else "",
         "archc.preconditions": "\n".join(_preconditions(layers)),
         "archc.sizes": _sizes(graph),
+        "archc.preprocess": _preprocess(graph),
     }
     return {key: text for key, text in entries.items() if text}
 
@@ -144,6 +145,13 @@ def _sizes(graph: Graph) -> str:
     if not graph.sizes:
         return ""
     return json.dumps({name: sizes.as_data() for name, sizes in sorted(graph.sizes.items())})
+
+
+def _preprocess(graph: Graph) -> str:
+    """What makes each input of an image, as JSON."""
+    if not graph.preprocess:
+        return ""
+    return json.dumps({name: steps.as_data() for name, steps in graph.preprocess.items()})
 
 
 def _preconditions(layers: Sequence[Node]) -> Iterable[str]:

@@ -47,6 +47,7 @@ def report_json(report: Report) -> str:
         "complete": report.complete,
         "inputs": [_value(value.name, value) for value in report.graph.inputs],
         "outputs": [_value(name, value) for name, value in report.graph.outputs.items()],
+        "preprocess": {name: steps.as_data() for name, steps in report.graph.preprocess.items()},
         "layers": [_layer(row) for row in report.rows],
         "totals": {
             "layers": totals.layers,

@@ -220,6 +220,7 @@ def _summary(report: Report) -> list[str]:
     parameters = f"{totals.parameters:,} parameters"
     weights = f"{bytes_text(totals.parameter_bytes)} of weights"
     lines = [f"{layers}, {parameters}, {weights}"]
+    lines += [f"preprocess {name}: {steps}" for name, steps in report.graph.preprocess.items()]
     if not report.complete:
         return [*lines, "the network is incomplete: what could not be typed is not shown"]
     work = [report.at_unit(dim) for dim in (totals.macs, totals.flops, totals.activation_bytes)]

@@ -1,20 +1,31 @@
-"""Which sizes an archc model works for: read from its metadata, held against the inputs."""
+"""What a model of archc says of itself: the sizes that it works for, what makes its images."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 
+from archc.graph.preprocess import Preprocess
 from archc.types.sizes import SizeSet, describe_sizes
 
-METADATA_KEY = "archc.sizes"
+SIZES_KEY = "archc.sizes"
+PREPROCESS_KEY = "archc.preprocess"
 
 
 def read_demands(metadata: Mapping[str, str]) -> dict[str, SizeSet]:
     """The sizes that fit, by symbol; nothing for a model that does not say, or not readably."""
     try:
-        data = json.loads(metadata.get(METADATA_KEY, "{}"))
+        data = json.loads(metadata.get(SIZES_KEY, "{}"))
         return {str(name): SizeSet.from_data(entry) for name, entry in data.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def read_preprocess(metadata: Mapping[str, str]) -> dict[str, Preprocess]:
+    """What makes each input of an image; nothing for a model that does not say, or not readably."""
+    try:
+        data = json.loads(metadata.get(PREPROCESS_KEY, "{}"))
+        return {str(name): Preprocess.from_data(entry) for name, entry in data.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 

@@ -7,7 +7,7 @@ import pytest
 
 from archc.compile import check_source
 from archc.diagnostics import Source
-from archc.runtime.demands import read_demands
+from archc.runtime.metadata import read_demands
 from archc.runtime.model import RunError, open_model
 from archc.targets.onnx import write_onnx
 from archc.weights import DrawnWeights
