@@ -16,6 +16,16 @@ from archc.types import DType, TensorType, dim_product
 _MODULES = {2: "nn.BatchNorm1d", 3: "nn.BatchNorm1d", 4: "nn.BatchNorm2d", 5: "nn.BatchNorm3d"}
 
 
+def running_statistics(op: str, x: TensorType) -> tuple[Weight, ...]:
+    """The buffers that training fills and inference reads, one value per channel."""
+    size = (channels_of(op, x),)
+    return (
+        Weight("running_mean", size, ZEROS, buffer=True),
+        Weight("running_var", size, ONES, buffer=True),
+        Weight("num_batches_tracked", (), ZEROS, DType.INT64, buffer=True),
+    )
+
+
 class BatchNorm(Op):
     """Normalisation of each channel with the statistics of the batch, or running ones.
 
@@ -52,12 +62,8 @@ class BatchNorm(Op):
         """`weight`, `bias`, `running_mean`, `running_var` [C] and `num_batches_tracked` []."""
         size = (channels_of("batchnorm", x),)
         affine = (Weight("weight", size, ONES), Weight("bias", size, ZEROS))
-        statistics = (
-            Weight("running_mean", size, ZEROS, buffer=True),
-            Weight("running_var", size, ONES, buffer=True),
-            Weight("num_batches_tracked", (), ZEROS, DType.INT64, buffer=True),
-        )
-        return (affine if self.affine else ()) + (statistics if self.track_running_stats else ())
+        statistics = running_statistics("batchnorm", x) if self.track_running_stats else ()
+        return (affine if self.affine else ()) + statistics
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
         """In inference each position reads itself alone, with running statistics."""

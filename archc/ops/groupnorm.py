@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
+from archc.ops.batchnorm import running_statistics
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import channels_of, comes_from_here, demand_float32, demand_rank
-from archc.ops.fields import Flag, PositiveInt, PositiveNumber
+from archc.ops.fields import Flag, Number, PositiveInt, PositiveNumber
 from archc.ops.forms import per_channel, reshape
 from archc.ops.initial import ONES, ZEROS
 from archc.ops.reach import Reaches, pointwise
@@ -118,36 +119,43 @@ def _divisors_nearby(channels: int, groups: int) -> tuple[str, ...]:
 class InstanceNorm(Op):
     """Normalisation of each channel of each sample over its positions.
 
-    Source: torch.nn.InstanceNorm1d, 2d and 3d; ONNX InstanceNormalization. As in torch there are
-    no affine terms unless asked for.
+    With `track_running_stats` training keeps running statistics, moved by `momentum`, and
+    inference takes them in place of the input's own. As in torch there are no affine terms and no
+    running statistics unless asked for.
+    Source: torch.nn.InstanceNorm1d, 2d and 3d; ONNX InstanceNormalization, BatchNormalization.
     """
 
     eps: PositiveNumber = 1e-5
+    momentum: Number = 0.1
     affine: Flag = False
+    track_running_stats: Flag = False
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[N, C, ...] -> [N, C, ...], with one to three axes behind the channels."""
         demand_float32("instancenorm", x)
         demand_rank("instancenorm", x, 3, 5)
         channels_of("instancenorm", x)
-        cx.at_least(
-            dim_product(x.shape[2:]),
-            2,
-            Refusal(
-                "too-few-values",
-                f"`instancenorm` needs more than one value per channel, and {x} has one",
-                because=comes_from_here(x),
-            ),
-        )
+        if not self.track_running_stats:
+            cx.at_least(
+                dim_product(x.shape[2:]),
+                2,
+                Refusal(
+                    "too-few-values",
+                    f"`instancenorm` needs more than one value per channel, and {x} has one",
+                    because=comes_from_here(x),
+                ),
+            )
         return x
 
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
-        """`weight` and `bias` [C], when affine."""
-        return _affine_weights("instancenorm", x) if self.affine else ()
+        """`weight`, `bias` [C] when affine; `running_mean`, `running_var` [C] when tracked."""
+        affine = _affine_weights("instancenorm", x) if self.affine else ()
+        return affine + (running_statistics("instancenorm", x) if self.track_running_stats else ())
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
-        """All positions of the channel: mean and variance are theirs."""
-        return pointwise(inputs, outputs[0], range(2, inputs[0].rank))
+        """All positions of the channel, unless mean and variance are running ones."""
+        axes = range(0) if self.track_running_stats else range(2, inputs[0].rank)
+        return pointwise(inputs, outputs[0], axes)
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.InstanceNorm1d`, `2d` or `3d`."""
@@ -155,13 +163,18 @@ class InstanceNorm(Op):
             _INSTANCE_MODULES[x.type.rank],
             x.type.shape[1],
             eps=Default(self.eps, 1e-5),
+            momentum=Default(self.momentum, 0.1),
             affine=Default(self.affine, False),
+            track_running_stats=Default(self.track_running_stats, False),
         )(x)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """InstanceNormalization."""
+        """InstanceNormalization; BatchNormalization where the statistics are running ones."""
         if self.affine:
             weight, bias = g.weight("weight"), g.weight("bias")
         else:
             weight, bias = _constants(g, x, channels_of("instancenorm", x.type))
+        if self.track_running_stats:
+            mean, variance = g.weight("running_mean"), g.weight("running_var")
+            return g.op("BatchNormalization", x, weight, bias, mean, variance, epsilon=self.eps)
         return g.op("InstanceNormalization", x, weight, bias, epsilon=self.eps)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from archc.ops.activation import Activation
 from archc.ops.base import Default, OnnxEmitter, Operand, TorchCode, TorchEmitter
-from archc.ops.fields import PositiveNumber
+from archc.ops.fields import Number, PositiveNumber
 from archc.ops.forms import scalar
 from archc.types import DType, TensorType
 
@@ -100,6 +102,11 @@ class Celu(Activation):
         return g.op("Mul", unit, scalar(g, self.alpha, x))
 
 
+def _word(value: Any) -> Any:
+    """`none` is no value in the language, and the name of the exact form in torch and ONNX."""
+    return "none" if value is None else value
+
+
 class Gelu(Activation):
     """`x * Phi(x)` with the normal distribution function, or its tanh approximation.
 
@@ -108,7 +115,7 @@ class Gelu(Activation):
 
     principal = "approximate"
 
-    approximate: Literal["none", "tanh"] = "none"
+    approximate: Annotated[Literal["none", "tanh"], BeforeValidator(_word)] = "none"
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.GELU`."""
@@ -144,7 +151,7 @@ class Softplus(Activation):
     principal = "beta"
 
     beta: PositiveNumber = 1.0
-    threshold: PositiveNumber = 20.0
+    threshold: Number = 20.0
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`nn.Softplus`."""

@@ -78,7 +78,7 @@ _ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "elu": {"alpha": numbers},
     "celu": {"alpha": numbers},
     "gelu": {"approximate": st.sampled_from(["none", "tanh"])},
-    "softplus": {"beta": numbers, "threshold": st.sampled_from([1.0, 5.0, 20.0, 30.0])},
+    "softplus": {"beta": numbers, "threshold": st.sampled_from([-1.0, 0.0, 1.0, 5.0, 20.0, 30.0])},
     "softmax": {"dim": axes},
     "log_softmax": {"dim": axes},
     "dropout": {"p": st.sampled_from([0.0, 0.2, 1.0])},
@@ -114,7 +114,8 @@ def groupnorms(draw: Draw) -> Case:
 
 @st.composite
 def instancenorms(draw: Draw) -> Case:
-    return case("instancenorm", some(draw, eps=epsilons, affine=flags), shape(draw, 2, 6, 4))
+    attributes = some(draw, eps=epsilons, momentum=numbers, affine=flags, track_running_stats=flags)
+    return case("instancenorm", attributes, shape(draw, 2, 6, 4))
 
 
 @st.composite

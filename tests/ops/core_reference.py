@@ -83,10 +83,18 @@ def groupnorm(
 
 
 def instancenorm(
-    op: Op, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    op: Op,
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    num_batches_tracked: Tensor | None = None,
 ) -> Tensor:
     demand(3 <= x.dim() <= 5)
-    return F.instance_norm(x, weight=weight, bias=bias, eps=op.eps)
+    own = not op.track_running_stats
+    assert (running_mean is None) == (num_batches_tracked is None) == own
+    return F.instance_norm(x, running_mean, running_var, weight, bias, own, 0.1, op.eps)
 
 
 def prelu(op: Op, x: Tensor, weight: Tensor) -> Tensor:
