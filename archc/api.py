@@ -27,7 +27,7 @@ def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Ch
     """Check a spec without building anything.
 
     Args:
-        spec: path of the spec.
+        spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         params: params of the spec to override (`num_classes=10`): numbers, booleans, text, lists.
 
@@ -36,6 +36,7 @@ def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Ch
 
     Raises:
         TypeError: a param's value is something that a spec cannot hold.
+        ValueError: the name of the spec is a variant of the zoo, and `variant` is given too.
     """
     overrides = {name: _text(name, value) for name, value in params.items()}
     return check_file(os.fspath(spec), variant, overrides)
@@ -55,7 +56,7 @@ def load(
     The module is the source that `build(..., to="torch")` writes, executed.
 
     Args:
-        spec: path of the spec.
+        spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
         seed: of the drawn weights.
@@ -93,7 +94,7 @@ def build(
     """Write a spec as an ONNX file, or as PyTorch source and safetensors.
 
     Args:
-        spec: path of the spec.
+        spec: path of the spec, or a name of the zoo (`"resnet50"`).
         output: the main file; the model's name in the working folder by default.
         to: `onnx` or `torch`.
         variant: which variant.
@@ -147,7 +148,7 @@ def verify(
     """Compare the PyTorch and ONNX forms of a spec against a float64 run.
 
     Args:
-        spec: path of the spec.
+        spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         batches: batch sizes to try; 1, 2 and 3 by default.
         sizes: values of symbolic dims; by default some that the network can take.

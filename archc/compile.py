@@ -14,13 +14,18 @@ from archc.elaborate.arguments import takes_word
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
 from archc.graph.specialise import specialised
+from archc.ops.base import Op
 from archc.ops.table import OPS
 from archc.spec.expressions.fault import steps_in_all
 from archc.spec.files import read_source
 from archc.spec.read_chain import Vocabulary
+from archc.spec.shipped import Shipped, find_spec, unknown_spec
 from archc.spec.syntax import Spec
 from archc.spec.tree import Node
 from archc.spec.yaml import parse_yaml
+
+OpTable = Mapping[str, type[Op]]
+"""The word in a spec -> its op."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +54,47 @@ class Checked:
         return self.graph is not None and not any(d.is_error for d in self.diagnostics)
 
 
+class VariantError(ValueError):
+    """A variant was named twice, by the name in the zoo and apart from it."""
+
+
 def check_file(
-    path: str, variant: str | None = None, overrides: Mapping[str, str] | None = None
+    path: str,
+    variant: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+    ops: OpTable = OPS,
 ) -> Checked:
-    """Check a spec file.
+    """Check a spec.
 
     Args:
-        path: the file, or `-` for standard input.
+        path: a file, a name of the zoo, or `-` for standard input. A file goes before a name.
         variant: which variant.
         overrides: param name -> value as text (`{"num_classes": "10"}`).
+        ops: the table of ops.
+
+    Raises:
+        VariantError: `path` names a variant of the zoo, and `variant` is given too.
     """
+    shipped = find_spec(path)
+    if shipped is not None:
+        variant = _only_variant(shipped, variant)
+        path = str(shipped.path)
     source, findings = read_source(path)
     if source is None:
-        return Checked(None, None, None, tuple(findings))
+        return Checked(None, None, None, tuple(map(unknown_spec, findings)))
     if path == "-":
-        return check_source(source, Path(), variant, overrides, findings)
-    checked = check_source(source, Path(path).parent, variant, overrides, findings)
+        return check_source(source, Path(), variant, overrides, findings, ops)
+    checked = check_source(source, Path(path).parent, variant, overrides, findings, ops)
     return replace(checked, files=(Path(path), *checked.files))
+
+
+def _only_variant(shipped: Shipped, variant: str | None) -> str | None:
+    if shipped.variant is not None and variant is not None:
+        raise VariantError(
+            f"`{shipped.name}` is itself a variant of `{shipped.path.stem}`: "
+            f"name one of the two, `{shipped.name}` or `{variant}`"
+        )
+    return shipped.variant or variant
 
 
 def check_source(
@@ -74,6 +103,7 @@ def check_source(
     variant: str | None = None,
     overrides: Mapping[str, str] | None = None,
     findings: list[Diagnostic] | None = None,
+    ops: OpTable = OPS,
 ) -> Checked:
     """Check a spec that is already text.
 
@@ -83,9 +113,49 @@ def check_source(
         variant: which variant.
         overrides: param name -> value as text.
         findings: what was found before.
+        ops: the table of ops.
     """
     with _paused_collection():
-        return _checked(source, folder or Path(), variant, overrides or {}, findings or [])
+        return _checked(source, folder or Path(), variant, overrides or {}, findings or [], ops)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpec:
+    """A spec, read but not elaborated.
+
+    Attributes:
+        spec: the file; None when it is no spec.
+        sources: what it is elaborated against.
+        files: what it imports.
+    """
+
+    spec: Spec | None
+    sources: Sources
+    files: tuple[Path, ...]
+
+
+def read_with_imports(
+    source: Source, folder: Path, sink: Diagnostics, ops: OpTable = OPS
+) -> ReadSpec:
+    """Read a spec and what it imports.
+
+    Args:
+        source: the text and its name.
+        folder: where relative imports start.
+        sink: where findings go.
+        ops: the table of ops.
+    """
+
+    def takes(op: str, word: str) -> bool:
+        return op in ops and takes_word(ops[op], word)
+
+    names = frozenset(ops)
+    standard = standard_blocks(names)
+    words = with_blocks(Vocabulary(names, names, takes), standard)
+    importer = Importer(words, names, sink)
+    spec = importer.read(source, folder)
+    sources = Sources(ops, words, importer.libraries, standard, importer.incomplete)
+    return ReadSpec(spec, sources, importer.files)
 
 
 @contextmanager
@@ -107,22 +177,19 @@ def _checked(
     variant: str | None,
     overrides: Mapping[str, str],
     findings: list[Diagnostic],
+    ops: OpTable,
 ) -> Checked:
     sink = Diagnostics()
     sink.extend(findings)
-    standard = standard_blocks(frozenset(OPS))
-    words = with_blocks(Vocabulary(frozenset(OPS), frozenset(OPS), _op_takes_word), standard)
-    importer = Importer(words, frozenset(OPS), sink)
-    spec = importer.read(source, folder)
+    read = read_with_imports(source, folder, sink, ops)
     partial = None
-    if spec is not None:
+    if read.spec is not None:
         choice = Choice(variant, _overrides(overrides, sink))
-        sources = Sources(OPS, words, importer.libraries, standard, importer.incomplete)
         with steps_in_all():
-            partial = elaborate(spec, choice, sources, sink)
+            partial = elaborate(read.spec, choice, read.sources, sink)
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors
     graph = partial if whole else None
-    return Checked(source, spec, graph, tuple(sink.sorted()), importer.files, partial)
+    return Checked(source, read.spec, graph, tuple(sink.sorted()), read.files, partial)
 
 
 def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:
@@ -142,10 +209,6 @@ def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:
     sink.extend((*checked.diagnostics, *problems))
     graph = None if problems or checked.graph is None else partial
     return replace(checked, graph=graph, diagnostics=tuple(sink.sorted()), partial=partial)
-
-
-def _op_takes_word(op: str, word: str) -> bool:
-    return op in OPS and takes_word(OPS[op], word)
 
 
 def _overrides(overrides: Mapping[str, str], sink: Diagnostics) -> dict[str, Node]:

@@ -59,10 +59,11 @@ class OutputFile(io.RawIOBase):
         size: bytes written so far.
     """
 
-    def __init__(self, given: Path, path: Path) -> None:
+    def __init__(self, given: Path, path: Path, *, replaces: bool = True) -> None:
         self.path = path
         self.size = 0
         self._given = given
+        self._replaces = replaces
         self._temporary = _temporary_beside(path)
         with _reported(given):
             # O_EXCL and a fresh name rather than mkstemp: the mode then follows the umask.
@@ -113,7 +114,17 @@ class OutputFile(io.RawIOBase):
     def move(self) -> None:
         """Let it appear at `path`."""
         with _reported(self._given):
-            self._temporary.replace(self.path)
+            if self._replaces:
+                self._temporary.replace(self.path)
+                return
+            try:
+                self.path.hardlink_to(self._temporary)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links: as close as it gets
+                self.path.open("xb").close()
+                self._temporary.replace(self.path)
+            _remove(self._temporary)
 
     def discard(self) -> None:
         """Remove what is temporary."""
@@ -135,14 +146,18 @@ class OutputSet:
     Args:
         path: the main file. A symbolic link stays one: the file it names is replaced.
         inputs: files that must not be overwritten (the spec, the weights).
+        replaces: whether a file that exists is replaced, or refused.
 
     Raises:
         OutputError: a destination cannot be written or is an input. Raised on entry for what can
             be seen beforehand.
     """
 
-    def __init__(self, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> None:
+    def __init__(
+        self, path: str | Path, *, inputs: Iterable[str | Path] = (), replaces: bool = True
+    ) -> None:
         self._inputs = tuple(Path(name) for name in inputs)
+        self._replaces = replaces
         self._sides: list[OutputFile] = []
         self._path = Path(path)
 
@@ -185,7 +200,9 @@ class OutputSet:
     def _open(self, path: Path) -> OutputFile:
         destination = Path(os.path.realpath(path))
         _check_destination(path, destination, self._inputs)
-        return OutputFile(path, destination)
+        if not self._replaces and destination.exists():
+            raise _unwritable(path, "it exists already", ["choose another name"])
+        return OutputFile(path, destination, replaces=self._replaces)
 
     def _commit(self) -> None:
         files = (*self._sides, self.main)
@@ -207,17 +224,20 @@ class OutputSet:
 
 
 @contextmanager
-def atomic_file(path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Iterator[OutputFile]:
+def atomic_file(
+    path: str | Path, *, inputs: Iterable[str | Path] = (), replaces: bool = True
+) -> Iterator[OutputFile]:
     """One file that is written completely or not at all.
 
     Args:
         path: where it will appear.
         inputs: files that must not be overwritten.
+        replaces: whether a file that exists is replaced, or refused.
 
     Raises:
         OutputError: see `OutputSet`.
     """
-    with OutputSet(path, inputs=inputs) as out:
+    with OutputSet(path, inputs=inputs, replaces=replaces) as out:
         yield out.main
 
 

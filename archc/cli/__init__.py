@@ -22,6 +22,8 @@ COMMANDS = {
     "check": "Prove a spec's shapes before anything is built.",
     "expand": "Print a spec with everything expanded: no params, blocks or loops.",
     "explain": "Explain a diagnostic code, or a layer of a spec.",
+    "list": "List the networks of the zoo.",
+    "new": "Start a spec, from a template or from a network of the zoo.",
     "run": "Run an ONNX model with onnxruntime.",
     "show": "Show every layer: shape, arithmetic, parameters, work, memory.",
     "verify": "Prove that the PyTorch and ONNX forms of a spec compute the same.",

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from archc.cli.checking import check_file
 from archc.cli.options import SPEC, format_option, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics, print_line
-from archc.compile import Checked, check_file, check_source
+from archc.compile import Checked, check_source
 from archc.diagnostics import Diagnostic
 from archc.graph.costs import total_macs
+from archc.spec.shipped import find_spec
 from archc.types import evaluate, format_dim, symbols_of
 from archc.types.sizes import describe_sizes
 
@@ -58,11 +60,15 @@ def command(
 def _check(
     spec: str, variant: str | None, overrides: dict[str, str], all_variants: bool
 ) -> list[Checked]:
+    shipped = find_spec(spec) if all_variants else None
+    if shipped is not None and shipped.variant is not None:
+        family = shipped.path.stem
+        raise click.UsageError(f"`{spec}` is one variant: archc check {family} --all-variants")
     first = check_file(spec, variant, overrides)
     if not all_variants or first.spec is None or first.source is None or not first.spec.variants:
         return [first]
     # The text is read once: standard input has no second time.
-    folder = Path.cwd() if spec == "-" else Path(spec).parent
+    folder = Path.cwd() if spec == "-" else Path(first.source.name).parent
     return [check_source(first.source, folder, name, overrides) for name in first.spec.variants]
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import click
 
+from archc.cli.checking import check_file
 from archc.cli.options import SPEC, parse_sizes, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics
 from archc.cli.sizes import checked_at
-from archc.compile import Checked, check_file
+from archc.compile import Checked
 from archc.diagnostics.codes import CODES
 from archc.graph import Graph
 from archc.ops.table import OPS
 from archc.reference import op_page
+from archc.spec.shipped import find_spec
 from archc.targets.report import layer_text
 
 
@@ -78,7 +80,7 @@ def _explain_word(name: str) -> None:
     else:
         close = difflib.get_close_matches(name, (*CODES, *OPS), 1)
         hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
-        if name.endswith((".yaml", ".yml")):
+        if name.endswith((".yaml", ".yml")) or find_spec(name) is not None:
             hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"
         raise click.UsageError(f"there is no code or op {name!r}; {hint}")
 

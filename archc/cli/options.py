@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from archc.diagnostics.render import OutputFormat
 from archc.graph.budget import MAX_PARAMETERS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-SPEC = click.Path(allow_dash=True)
-"""The type of an argument that names a spec: shells complete file names; the check reads it."""
+
+class SpecName(click.Path):
+    """The type of an argument that names a spec, by its file or its name in the zoo."""
+
+    name = "spec"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Files; names of the zoo beside them, once a letter tells which are meant."""
+        names = _shipped(incomplete) if incomplete else []
+        if not names:
+            return super().shell_complete(ctx, param, incomplete)
+        # A shell completes files by itself only where it is given nothing else.
+        files = [path for path in Path().iterdir() if path.name.startswith(incomplete)]
+        shown = sorted(f"{path.name}/" if path.is_dir() else path.name for path in files)
+        return [CompletionItem(word) for word in (*names, *shown)]
+
+
+class NetworkName(click.types.StringParamType):
+    """The type of an option that names a network of the zoo."""
+
+    name = "name"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names of the zoo."""
+        return [CompletionItem(name) for name in _shipped(incomplete)]
+
+
+def _shipped(incomplete: str) -> list[str]:
+    from archc.spec.shipped import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
+SPEC = SpecName(allow_dash=True)
+NETWORK = NetworkName()
 
 _SIZE = re.compile(r"[0-9]{1,9}")
 
@@ -103,11 +142,13 @@ def _parse_overrides(
 def _complete_variant(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The variants of the specs that the line names already."""
     from archc.compile import check_file
+    from archc.spec.shipped import shipped_files
 
     # `--variant` without a value ends click's parsing: what it has not assigned is in `args`.
     names: dict[str, None] = {}
     for word in ctx.args:
-        checked = check_file(word) if word.endswith((".yaml", ".yml")) else None
+        named = word.endswith((".yaml", ".yml")) or word in shipped_files()
+        checked = check_file(word) if named else None
         if checked is not None and checked.spec is not None:
             names |= dict.fromkeys(checked.spec.variants)
     return [name for name in names if name.startswith(incomplete)]

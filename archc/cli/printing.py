@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from archc.compile import Checked, check_file
+from archc.cli.checking import check_file
+from archc.compile import Checked
 from archc.diagnostics import Diagnostic, Severity
 from archc.diagnostics.render import OutputFormat, render
 from archc.diagnostics.terminal import escape_terminal

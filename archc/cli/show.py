@@ -8,10 +8,10 @@ import sys
 
 import click
 
+from archc.cli.checking import check_file
 from archc.cli.options import SPEC, parse_sizes, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics, use_color
 from archc.cli.sizes import checked_at
-from archc.compile import check_file
 from archc.targets.report import (
     Report,
     build_report,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from archc.cli.checking import check_file
 from archc.cli.options import (
     SPEC,
     budget_option,
@@ -16,7 +17,6 @@ from archc.cli.options import (
 )
 from archc.cli.printing import EXIT_ERRORS, complaints, need_torch, print_diagnostics, print_line
 from archc.cli.progress import Progress
-from archc.compile import check_file
 from archc.graph.budget import over_budget
 
 if TYPE_CHECKING:

@@ -4,6 +4,6 @@ Expansion and shape inference are one pass because expressions may ask for the s
 tensor that enters a layer (`in_channels`); see docs/decisions.
 """
 
-from archc.elaborate.program import Choice, Sources, elaborate
+from archc.elaborate.program import Choice, Sources, declared_inputs, elaborate
 
-__all__ = ["Choice", "Sources", "elaborate"]
+__all__ = ["Choice", "Sources", "declared_inputs", "elaborate"]

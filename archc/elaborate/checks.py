@@ -9,7 +9,7 @@ from archc.elaborate.arguments import Evaluator, shown
 from archc.elaborate.env import Poisoned, closest
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
-from archc.graph.costs import total_macs
+from archc.graph.costs import sample_macs
 from archc.graph.preconditions import Demand, Preconditions
 from archc.ops.conditions import Condition
 from archc.spec.expressions import ExpressionError
@@ -21,13 +21,11 @@ from archc.spec.words import block_words, spec_words
 from archc.types import (
     Dim,
     Expr,
-    evaluate,
     format_dim,
     format_shape,
     provably_differ,
     provably_equal,
     symbol,
-    symbols_of,
 )
 from archc.types.sizes import SizeSet, describe_sizes
 
@@ -175,18 +173,16 @@ def _check_total(
     if node is None:
         return
     wanted = evaluator.value(node)
-    # Multiply-accumulates are those of one sample: every layer has them once per batch entry.
-    batch = graph.inputs[0].type.shape[0] if argument.key.text == "macs" else 1
-    total: Dim = total_macs(graph) if argument.key.text == "macs" else graph.parameter_count
+    total: Dim = sample_macs(graph) if argument.key.text == "macs" else graph.parameter_count
     if isinstance(wanted, bool) or not isinstance(wanted, (int, Expr)):
         raise ExpressionError(
             "wrong-type", f"`{argument.key.text}` is an integer, not {shown(wanted)}", node.span
         )
-    if not provably_equal(wanted * batch, total):
+    if not provably_equal(wanted, total):
         sink.error(
             "expect-failed",
-            f"`{graph.name}` has {_total_text(total, batch)} {_TOTALS[argument.key.text]}, "
-            f"not {_total_text(wanted, 1)}",
+            f"`{graph.name}` has {_total_text(total)} {_TOTALS[argument.key.text]}, "
+            f"not {_total_text(wanted)}",
             node.span,
             "expected here",
         )
@@ -195,11 +191,7 @@ def _check_total(
 _TOTALS = {"parameters": "parameters", "macs": "multiply-accumulates per sample"}
 
 
-def _total_text(total: Dim, batch: Dim) -> str:
-    if isinstance(total, int) and isinstance(batch, int):
-        return f"{total // batch:,}"
-    if isinstance(batch, Expr) and symbols_of(total) == symbols_of(batch):
-        total = evaluate(total, dict.fromkeys(symbols_of(batch), 1))
+def _total_text(total: Dim) -> str:
     return f"{total:,}" if isinstance(total, int) else format_dim(total)
 
 

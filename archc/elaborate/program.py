@@ -100,6 +100,14 @@ def elaborate(spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -
         sys.setrecursionlimit(before)
 
 
+def declared_inputs(
+    spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics
+) -> tuple[Value, ...]:
+    """The inputs of a spec; its layers are left alone. None of them after errors."""
+    bound = _Program(spec, choice, sources, sink).bind()
+    return () if bound is None else bound.values
+
+
 class _Program:
     def __init__(self, spec: Spec, choice: Choice, sources: Sources, sink: Diagnostics) -> None:
         self.spec = spec
@@ -212,15 +220,19 @@ class _Program:
 
     # -- the run --------------------------------------------------------------------------
 
-    def run(self) -> Graph | None:
-        if self.choice.variant is not None and self.choice.variant not in self.spec.variants:
-            self._unknown_variant(self.choice.variant)
-            return None
+    def bind(self) -> Inputs | None:
+        """Give params their values and inputs their types; None after errors in the inputs."""
         given = self._given()
         self._define(self.main, given)
         self._require_params(given)
         self._force_definitions()
-        bound = bind_inputs(self.spec.inputs, self._evaluator(self.main), self.sink)
+        return bind_inputs(self.spec.inputs, self._evaluator(self.main), self.sink)
+
+    def run(self) -> Graph | None:
+        if self.choice.variant is not None and self.choice.variant not in self.spec.variants:
+            self._unknown_variant(self.choice.variant)
+            return None
+        bound = self.bind()
         if self.spec.layers is None:
             return None
         # An input that failed is no reason to stay silent about the layers.

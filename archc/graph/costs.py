@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from archc.graph.graph import Graph, Node, Value
-from archc.types import Dim, TensorType
+from archc.types import Dim, TensorType, is_static, substitute, symbols_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,20 @@ def _node_cost(node: Node, seen: set[str]) -> NodeCost:
 
 def total_macs(graph: Graph) -> Dim:
     """Multiply-accumulates of inference, as torchvision counts them: side layers left out."""
-    return total_cost(graph).macs
+    return dim_sum(
+        node.op.cost([v.type for v in node.inputs], [v.type for v in node.outputs]).macs
+        for node in graph.nodes
+        if node.side is None
+    )
+
+
+def sample_macs(graph: Graph) -> Dim:
+    """Multiply-accumulates of inference at a batch of one; of a fixed batch, its share."""
+    batch = graph.inputs[0].type.shape[0] if graph.inputs[0].type.shape else 1
+    total = total_macs(graph)
+    if is_static(batch):
+        return total // batch
+    return substitute(total, dict.fromkeys(symbols_of(batch), 1))
 
 
 def total_cost(graph: Graph, costs: Sequence[NodeCost] | None = None) -> Totals:

@@ -309,3 +309,47 @@ for number in range(1, 40):
         assert len(set(content)) == 1
     assert process.wait(1) == 0
     assert path.read_bytes() == b"9" * 1000
+
+
+# -- files that must be new -------------------------------------------------------------------
+
+
+def test_new_file_appears(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "a", replaces=False) as output:
+        output.write(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_file_that_exists_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with (
+        pytest.raises(OutputError, match="it exists already"),
+        atomic_file(tmp_path / "a", replaces=False),
+    ):
+        raise AssertionError("too late")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_file_that_comes_in_between_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    if not hard_links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "no hard links here")
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+        with atomic_file(tmp_path / "b", replaces=False) as output:
+            output.write(b"new")
+        assert (tmp_path / "b").read_bytes() == b"new"
+    with (
+        pytest.raises(OutputError, match="file exists"),
+        atomic_file(tmp_path / "a", replaces=False) as output,
+    ):
+        output.write(b"new")
+        (tmp_path / "a").write_bytes(b"theirs")
+    assert (tmp_path / "a").read_bytes() == b"theirs"
+    assert {path.name for path in tmp_path.iterdir()} <= {"a", "b"}

@@ -10,7 +10,8 @@ FILES = (
         "The file does not exist",
         """
         The path names nothing. Check its spelling and the directory you are in; the nearest name
-        in that directory is suggested.
+        in that directory is suggested. A word without a suffix may also name a network of the zoo,
+        which `archc list` shows; the nearest of those is suggested, too.
         """,
         needs="a path that names nothing",
     ),
