@@ -161,6 +161,8 @@ class Hardswish(Activation):
 class Identity(Op):
     """The input itself, of any dtype. Source: torch.nn.Identity; nothing in ONNX."""
 
+    copies = True
+
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[...] -> [...]."""
         return x

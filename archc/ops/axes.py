@@ -49,6 +49,7 @@ class Permute(Op):
     """
 
     principal = "dims"
+    copies = True
 
     dims: Axes
 
@@ -88,6 +89,7 @@ class Transpose(Op):
     """Two axes exchanged. Source: torch.transpose, ONNX Transpose."""
 
     principal = "dims"
+    copies = True
 
     dims: TwoAxes
 
@@ -124,6 +126,7 @@ class Squeeze(Op):
     """
 
     principal = "dim"
+    copies = True
 
     dim: Int
 
@@ -167,6 +170,7 @@ class Unsqueeze(Op):
     """
 
     principal = "dim"
+    copies = True
 
     dim: Int
 

@@ -204,6 +204,8 @@ class Op(BaseModel):
         text_fields: fields whose value is plain text, never an expression.
         references: attributes that name another layer, whose value becomes a further input. Each
             has a field of the same name that says whether it is given; its inputs come last.
+        copies: whether, in inference, every element of the result is an element of the input as it
+            is, at a place that `reach` tells.
     """
 
     model_config = ConfigDict(
@@ -214,6 +216,7 @@ class Op(BaseModel):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     text_fields: ClassVar[frozenset[str]] = frozenset()
     references: ClassVar[tuple[str, ...]] = ()
+    copies: ClassVar[bool] = False
 
     @property
     def referenced(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class Rearrange(Op):
 
     principal = "pattern"
     text_fields = frozenset({"pattern"})
+    copies = True
 
     pattern: Annotated[str, AfterValidator(_checked)]
 

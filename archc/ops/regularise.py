@@ -19,6 +19,7 @@ class Dropout(Op):
     """
 
     principal = "p"
+    copies = True
 
     p: Probability = 0.5
 
@@ -48,6 +49,7 @@ class DropPath(Op):
     """
 
     principal = "p"
+    copies = True
 
     p: Probability
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_floating, demand_rank, demand_static
-from archc.ops.fields import Flag, NonNegativeInt, PositiveInt
+from archc.ops.fields import Flag, NonNegativeInt, Number, PositiveInt
 from archc.ops.forms import reshape
 from archc.ops.padding import pad_code, pad_node
 from archc.ops.reach import UNTRACKED, Reach, Reaches
 from archc.types import Dim, DType, TensorType, format_dim, format_shape
 
 APART = -100.0
-"""Score of a pair that must not attend to each other (arXiv 2103.14030)."""
+"""Score of a pair that must not attend to each other, as in arXiv 2103.14030."""
 
 
 class _Axis(NamedTuple):
@@ -213,12 +213,14 @@ def _rolled(g: OnnxEmitter, x: Operand, axis: int, shift: int, type_: TensorType
 
 
 class WindowMask(_Windows):
-    """Scores that keep apart what a cyclic shift brought into one window: -100, else 0.
+    """Scores that keep apart what a cyclic shift brought into one window: `apart`, else 0.
 
     It reads the size of the image alone that `window_partition` parts, and is what `attention`
     adds as its `mask`. Source: torchvision's shifted_window_attention (arXiv 2103.14030); a
     constant in ONNX.
     """
+
+    apart: Number = APART
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[N, H, W, C] -> [windows, window * window, window * window]."""
@@ -233,9 +235,11 @@ class WindowMask(_Windows):
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """A mask made on the device of the image."""
         rows, columns = self._axes("window_mask", x.type)
+        usual = self.apart == APART
         return t.expr(
-            "_window_mask({0}, {window}, {rows}, {columns})",
+            "_window_mask({0}, {window}, {rows}, {columns}" + ("" if usual else ", {apart}") + ")",
             x,
+            **({} if usual else {"apart": self.apart}),
             window=self.window,
             rows=(rows.padded, rows.shift),
             columns=(columns.padded, columns.shift),
@@ -252,7 +256,7 @@ class WindowMask(_Windows):
                     for y in self._places(row)
                     for x in self._places(column)
                 ]
-                values += [0.0 if a == b else APART for a in regions for b in regions]
+                values += [0.0 if a == b else self.apart for a in regions for b in regions]
         places = self.window**2
         shape = (rows.windows * columns.windows, places, places)
         return g.constant(values, DType.FLOAT32, shape)

@@ -5,6 +5,7 @@ Importing this package imports numpy; import it where weights are used.
 
 from __future__ import annotations
 
+from archc.weights.computed import ComputedWeights
 from archc.weights.drawn import DrawnWeights
 from archc.weights.load import load_weights
 from archc.weights.randomised import RandomisedWeights
@@ -12,6 +13,7 @@ from archc.weights.safetensors import save_safetensors, write_safetensors
 from archc.weights.source import WeightSource
 
 __all__ = [
+    "ComputedWeights",
     "DrawnWeights",
     "RandomisedWeights",
     "WeightSource",

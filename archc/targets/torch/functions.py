@@ -50,17 +50,21 @@ def _relative_coords(height: int, width: int) -> Tensor:
 
 _WINDOW_MASK = '''\
 def _window_mask(
-    x: Tensor, window: int, rows: tuple[int, int], columns: tuple[int, int]
+    x: Tensor,
+    window: int,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    apart: float = -100.0,
 ) -> Tensor:
-    """Scores of -100 for pairs in a window that a cyclic shift brought together."""
+    """Low scores for pairs in a window that a cyclic shift brought together."""
     row, column = (
         torch.arange(size, device=x.device) >= size - shift
         for size, shift in (rows, columns)
     )
     region = (row[:, None] * 2 + column).unflatten(1, (-1, window))
     region = region.unflatten(0, (-1, window)).transpose(1, 2).flatten(2).flatten(0, 1)
-    apart = region[:, :, None] != region[:, None, :]
-    return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, -100.0)
+    mixed = region[:, :, None] != region[:, None, :]
+    return torch.zeros_like(mixed, dtype=x.dtype).masked_fill(mixed, apart)
 '''
 
 _FUNCTIONS = {

@@ -1,0 +1,37 @@
+"""Passes: a graph becomes another one that computes the same in inference, sooner or in less.
+
+They are for exports. A graph that has been through them cannot be trained: batch norms may be
+gone, and weights may be computed of others (`archc.weights.ComputedWeights`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archc.graph.graph import Graph
+from archc.graph.passes.deepen_masks import deepen_masks
+from archc.graph.passes.fold_norms import fold_norms
+from archc.graph.passes.fold_scales import fold_scales
+from archc.graph.passes.recipe import Recipe
+from archc.graph.passes.rewriting import Rewriting
+
+PASSES: tuple[Callable[[Rewriting], Rewriting], ...] = (fold_norms, fold_scales, deepen_masks)
+"""What `optimised` does, in this order."""
+
+__all__ = ["PASSES", "Recipe", "Rewriting", "optimised"]
+
+
+def optimised(graph: Graph) -> Rewriting:
+    """The network for inference, with every pass applied.
+
+    Args:
+        graph: the network as the spec says it.
+
+    Returns:
+        The network as it is exported, what the weights are computed of that passes made, and what
+        was done.
+    """
+    state = Rewriting(graph)
+    for rewrite in PASSES:
+        state = rewrite(state)
+    return state
