@@ -59,10 +59,19 @@ class _Windows(Op):
         padded = count * self.window
         return _Axis(size, count, padded, self.shift if padded > self.window else 0)
 
-    def _parted(self, x: TensorType, rows: _Axis, columns: _Axis) -> TensorType:
-        """[N, rows, window, columns, window, C]."""
-        n, _, _, c = x.shape
-        return x.with_shape((n, rows.windows, self.window, columns.windows, self.window, c))
+    def _sources(self, rows: _Axis, columns: _Axis) -> list[int]:
+        """For each place in the windows, window by window, which pixel of the image it shows."""
+        return [
+            (y + rows.shift) % rows.padded * columns.padded + (x + columns.shift) % columns.padded
+            for row in range(rows.windows)
+            for column in range(columns.windows)
+            for y in self._places(row)
+            for x in self._places(column)
+        ]
+
+    def _places(self, window: int) -> range:
+        """Rows, or columns, that a window covers."""
+        return range(window * self.window, (window + 1) * self.window)
 
 
 class WindowPartition(_Windows):
@@ -71,7 +80,7 @@ class WindowPartition(_Windows):
     The image is padded with zeros at the right and the bottom to whole windows, then moved up and
     left by `shift`, what leaves on one side entering on the other. An axis that one window holds
     whole is not shifted. Source: torchvision's shifted_window_attention (arXiv 2103.14030): pad,
-    roll, permute; ONNX Pad, Slice, Concat, Reshape, Transpose.
+    roll, permute; ONNX Pad, Reshape, Gather.
     """
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
@@ -109,24 +118,17 @@ class WindowPartition(_Windows):
         )
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Pad, Slice and Concat, Reshape, Transpose, Reshape."""
+        """Pad, Reshape, Gather: one copy, where moving and permuting would take several."""
         rows, columns = self._axes("window_partition", x.type)
         n, _, _, c = x.type.shape
         if rows.padded > rows.size or columns.padded > columns.size:
             ends = [(0, rows.padded - rows.size), (0, columns.padded - columns.size), (0, 0)]
             x = pad_node(g, x, ends, type=x.type.with_shape((n, rows.padded, columns.padded, c)))
-        for axis, part in ((1, rows), (2, columns)):
-            if part.shift:
-                x = _rolled(g, x, axis, part.shift, x.type)
-        parted = self._parted(x.type, rows, columns)
-        x = reshape(g, x, parted.shape, parted)
-        moved = parted.with_shape(parted.shape[axis] for axis in _ORDER)
-        x = g.op("Transpose", x, type=moved, perm=_ORDER)
-        return reshape(g, x, (n, rows.windows * columns.windows, self.window**2, c))
-
-
-_ORDER = [0, 1, 3, 2, 4, 5]
-"""Exchanges a window's rows with the windows' columns, either way."""
+        flat = x.type.with_shape((n, rows.padded * columns.padded, c))
+        sources = self._sources(rows, columns)
+        shape = (rows.windows * columns.windows, self.window**2)
+        index = g.constant(sources, DType.INT64, shape)
+        return g.op("Gather", reshape(g, x, flat.shape, flat), index, axis=1)
 
 
 class WindowMerge(_Windows):
@@ -179,37 +181,18 @@ class WindowMerge(_Windows):
         )
 
     def to_onnx(self, g: OnnxEmitter, x: Operand, like: Operand) -> Operand:
-        """Reshape, Transpose, Reshape, Slice and Concat, Slice."""
+        """Reshape, Gather."""
         rows, columns = self._axes("window_merge", like.type)
-        n, _, _, c = x.type.shape
-        whole = x.type.with_shape((n, rows.padded, columns.padded, c))
-        merged = self._parted(whole, rows, columns)
-        parted = merged.with_shape(merged.shape[axis] for axis in _ORDER)
-        x = reshape(g, x, parted.shape, parted)
-        x = g.op("Transpose", x, type=merged, perm=_ORDER)
-        cut = whole.shape[1:3] != (rows.size, columns.size)
-        shifted = [(a, p.padded - p.shift) for a, p in ((1, rows), (2, columns)) if p.shift]
-        x = reshape(g, x, whole.shape, whole if shifted or cut else None)
-        for index, (axis, shift) in enumerate(shifted, 1):
-            last = index == len(shifted) and not cut
-            x = _rolled(g, x, axis, shift, None if last else whole)
-        if not cut:
-            return x
-        ends = g.constant([rows.size, columns.size])
-        return g.op("Slice", x, g.constant([0, 0]), ends, g.constant([1, 2]))
-
-
-def _rolled(g: OnnxEmitter, x: Operand, axis: int, shift: int, type_: TensorType | None) -> Operand:
-    """`x` moved by `shift` towards 0 along an axis, what leaves entering at the other end."""
-    size = x.type.shape[axis]
-    assert isinstance(size, int)
-
-    def part(start: int, stop: int) -> Operand:
-        shape = (*x.type.shape[:axis], stop - start, *x.type.shape[axis + 1 :])
-        places = (g.constant([n]) for n in (start, stop, axis))
-        return g.op("Slice", x, *places, type=x.type.with_shape(shape))
-
-    return g.op("Concat", part(shift, size), part(0, shift), type=type_, axis=axis)
+        sources = self._sources(rows, columns)
+        places = {source: place for place, source in enumerate(sources)}
+        kept = [
+            places[row * columns.padded + column]
+            for row in range(rows.size)
+            for column in range(columns.size)
+        ]
+        flat = x.type.with_shape((x.type.shape[0], len(sources), x.type.shape[3]))
+        index = g.constant(kept, DType.INT64, (rows.size, columns.size))
+        return g.op("Gather", reshape(g, x, flat.shape, flat), index, axis=1)
 
 
 class WindowMask(_Windows):
@@ -260,6 +243,3 @@ class WindowMask(_Windows):
         places = self.window**2
         shape = (rows.windows * columns.windows, places, places)
         return g.constant(values, DType.FLOAT32, shape)
-
-    def _places(self, window: int) -> range:
-        return range(window * self.window, (window + 1) * self.window)

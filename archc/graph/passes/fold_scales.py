@@ -93,4 +93,3 @@ def _scale(layer: Node, factors: Recipe, recipes: dict[str, Recipe]) -> None:
         whole = recipe_of(ref, recipes)
         is_bias = ref.weight.name == "bias"
         recipes[ref.key] = Product(whole, factors) if is_bias else Along(whole, factors, 0)
-
