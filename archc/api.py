@@ -88,6 +88,7 @@ def build(
     seed: int = 0,
     opset: int = 20,
     external_data: bool | None = None,
+    optimize: bool = True,
     max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> tuple[Path, ...]:
@@ -102,6 +103,8 @@ def build(
         seed: of the drawn weights.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
+        optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
+            weight under its own name.
         max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
@@ -126,6 +129,7 @@ def build(
         _weights(weights, graph, seed),
         opset=opset,
         external_data=external_data,
+        optimize=optimize,
         max_parameters=max_parameters,
         inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
     )

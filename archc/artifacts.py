@@ -32,10 +32,12 @@ class Written:
     Attributes:
         files: paths, the main file first; none when nothing was written.
         diagnostics: what was found.
+        optimised: what passes did to the network, a phrase each.
     """
 
     files: tuple[Path, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+    optimised: tuple[str, ...] = ()
 
 
 def default_output(graph: Graph, target: Target) -> Path:
@@ -55,6 +57,7 @@ def build_graph(
     *,
     opset: int = 20,
     external_data: bool | None = None,
+    optimize: bool = True,
     max_parameters: int = MAX_PARAMETERS,
     inputs: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -68,6 +71,8 @@ def build_graph(
         weights: where the numbers come from.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
+        optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
+            weight under its own name (`archc.graph.passes`).
         max_parameters: a network with more is refused before anything is allocated.
         inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
         progress: told of bytes written.
@@ -77,18 +82,21 @@ def build_graph(
         return Written((), (refused,))
     if target == "torch":
         return _torch(graph, output, weights, inputs, progress)
+    from archc.graph.passes import Rewriting, optimised
     from archc.targets.onnx import write_onnx
+    from archc.weights import ComputedWeights
 
+    rewriting = optimised(graph) if optimize else Rewriting(graph)
     result = write_onnx(
-        graph,
-        weights,
+        rewriting.graph,
+        ComputedWeights(weights, rewriting.recipes),
         output,
         opset=opset,
         external=external_data,
         inputs=inputs,
         progress=progress,
     )
-    return Written(result.files, result.diagnostics)
+    return Written(result.files, result.diagnostics, rewriting.done)
 
 
 def _misnamed(output: Path, target: Target, inputs: Sequence[Path]) -> Diagnostic | None:

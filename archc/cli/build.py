@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from archc.graph import Graph
     from archc.weights import WeightSource
 
-_ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
+_ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize": "--optimize"}
 
 
 @click.command("build")
@@ -57,6 +57,12 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data"}
     default=None,
     help="ONNX weights in a file of their own (default: only above 2 GB).",
 )
+@click.option(
+    "--optimize/--no-optimize",
+    default=True,
+    show_default=True,
+    help="Write ONNX for fast inference, or every layer and weight under its own name.",
+)
 @budget_option
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
 @click.pass_context
@@ -71,6 +77,7 @@ def command(
     seed: int,
     opset: int,
     external_data: bool | None,
+    optimize: bool,
     max_parameters: int,
     verify: bool,
 ) -> None:
@@ -89,12 +96,24 @@ def command(
     graph = checked.graph
     assert graph is not None
     source = _weights(weights, graph, seed)
-    written = _write(checked, target, output, source, weights, opset, external_data, max_parameters)
+    written = _write(
+        checked,
+        target,
+        output,
+        source,
+        weights,
+        opset=opset,
+        external_data=external_data,
+        optimize=optimize,
+        max_parameters=max_parameters,
+    )
     print_diagnostics(written.diagnostics)
     if not written.files:
         raise SystemExit(EXIT_ERRORS)
     for file in written.files:
         print_line(f"wrote {file} ({format_size(file.stat().st_size)})")
+    for phrase in written.optimised:
+        print_line(f"  {phrase}")
     if verify and not _verify(graph, target, written, source, opset, seed):
         raise SystemExit(EXIT_ERRORS)
 
@@ -123,8 +142,10 @@ def _write(
     output: str | None,
     source: WeightSource,
     weights: str | None,
+    *,
     opset: int,
     external_data: bool | None,
+    optimize: bool,
     max_parameters: int,
 ) -> Written:
     from archc.artifacts import build_graph, default_output
@@ -140,6 +161,7 @@ def _write(
             source,
             opset=opset,
             external_data=external_data,
+            optimize=optimize,
             max_parameters=max_parameters,
             inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
             progress=lambda done, total: progress.show(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archc.graph.graph import Graph
+from archc.graph.invariants import check_graph
 from archc.graph.passes.deepen_masks import deepen_masks
 from archc.graph.passes.fold_norms import fold_norms
 from archc.graph.passes.fold_scales import fold_scales
@@ -30,8 +31,16 @@ def optimised(graph: Graph) -> Rewriting:
     Returns:
         The network as it is exported, what the weights are computed of that passes made, and what
         was done.
+
+    Raises:
+        BrokenGraphError: a pass is at fault.
     """
     state = Rewriting(graph)
     for rewrite in PASSES:
-        state = rewrite(state)
+        before = {id(node) for node in state.graph.nodes}
+        after = rewrite(state)
+        if after is not state:
+            changed = (node for node in after.graph.nodes if id(node) not in before)
+            check_graph(after.graph, changed)
+        state = after
     return state
