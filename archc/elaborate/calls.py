@@ -23,7 +23,7 @@ from archc.elaborate.ties import read_ties
 from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
-from archc.spec.syntax import Call
+from archc.spec.syntax import Argument, Call
 from archc.spec.tree import Node, Scalar
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class _Evaluated:
         operands: what flows in.
         spans: where each was written, from its key to the end of its value.
         places: where the value of each was written.
+        init: how `defaults` draws the weights, with the place whose names it may use.
         failed: whether something could not be evaluated.
     """
 
@@ -139,6 +140,7 @@ class _Evaluated:
     operands: list[Flow]
     spans: dict[str, Span] = field(default_factory=dict)
     places: dict[str, Span] = field(default_factory=dict)
+    init: tuple[Argument, Place] | None = None
     failed: bool = False
 
 
@@ -172,10 +174,22 @@ def _op(
         attribute_spans=evaluated.spans,
     )
     if outputs[0] is not None:
+        _apply_default_init(elaborator, evaluated, path, inputs[0])
         _apply_common(elaborator, call, path, elaborator.scope(place, inputs[0]))
     for index, output in enumerate(outputs):
         builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]
+
+
+def _apply_default_init(
+    elaborator: Elaborator, evaluated: _Evaluated, path: str, entering: Flow
+) -> None:
+    if evaluated.init is not None:
+        argument, home = evaluated.init
+        scope = elaborator.scope(home, entering)
+        elaborator.builder.revise(
+            path, lambda node: apply_init(node, argument.value, scope, is_default=True)
+        )
 
 
 def _apply_common(elaborator: Elaborator, call: Call, path: str, scope: LayerScope) -> None:
@@ -203,6 +217,7 @@ def _evaluated(
     referenced: dict[str, Flow] = {}
     written = written_arguments(call, name, op.principal, place)
     add_defaults(elaborator, written, name, place)
+    found.init = written.pop("init", None)
     for key, (argument, home) in written.items():
         found.spans[key] = argument.span
         found.places[key] = argument.value.span

@@ -23,11 +23,19 @@ _MODES = ("fan_in", "fan_out")
 Rule = Callable[[Weight, list[object], Span], Init]
 
 
-def apply_init(node: Node, written: TreeNode, scope: LayerScope) -> Node:
+def apply_init(
+    node: Node, written: TreeNode, scope: LayerScope, *, is_default: bool = False
+) -> Node:
     """The node with its weights drawn as `init:` says.
 
     One value is for the weight called `weight` (or the layer's only one); a mapping gives one
     value per weight.
+
+    Args:
+        node: the layer.
+        written: the value of `init`.
+        scope: the names that it may use.
+        is_default: whether it is written for all layers of a kind, of which some may lack a weight.
 
     Raises:
         ExpressionError: a weight, a distribution or a number is wrong.
@@ -37,6 +45,8 @@ def apply_init(node: Node, written: TreeNode, scope: LayerScope) -> Node:
     for name, span in places.items():
         if name not in names:
             close = closest(name, names)
+            if is_default and close is None:
+                continue
             listing = ", ".join(f"`{known}`" for known in names) or "none"
             raise ExpressionError(
                 "unknown-attribute",
@@ -45,7 +55,10 @@ def apply_init(node: Node, written: TreeNode, scope: LayerScope) -> Node:
                 [f"did you mean `{close}`?" if close else f"its weights: {listing}"],
             )
     weights = tuple(
-        WeightRef(ref.key, replace(ref.weight, init=_init(wanted[ref.weight.name], ref, scope)))
+        WeightRef(
+            ref.key,
+            replace(ref.weight, init=_init(wanted[ref.weight.name], ref, scope), zero_row=None),
+        )
         if ref.weight.name in wanted
         else ref
         for ref in node.weights

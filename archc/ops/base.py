@@ -157,6 +157,7 @@ class Weight:
         init: how it is drawn.
         dtype: element type.
         buffer: whether it is a buffer (not trained).
+        zero_row: index along the first axis whose numbers are zeros at first.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Weight:
     init: Init
     dtype: DType = DType.FLOAT32
     buffer: bool = False
+    zero_row: int | None = None
 
     @property
     def numel(self) -> int:
@@ -238,6 +240,10 @@ class Op(BaseModel):
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         """Work for one run."""
         return Cost()
+
+    def index_bounds(self, inputs: Sequence[TensorType]) -> tuple[int | None, ...]:
+        """Of each input, the number below which its integers must lie; None where any will do."""
+        return (None,) * len(inputs)
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
         """What a position of the outputs reads of each input, axis by axis.

@@ -73,7 +73,7 @@ class Condition:
         if self.relation == "equal":
             return f"{left} = {right}"
         if self.relation == "at-least":
-            return f"{left} >= {right}"
+            return f"{right} <= {left}" if is_static(self.left) else f"{left} >= {right}"
         return f"{left} is a multiple of {right}"
 
 
@@ -96,9 +96,9 @@ class ShapeContext:
             raise refusal
         self.conditions.append(Condition("equal", left, right, refusal.message, refusal.at))
 
-    def at_least(self, left: Dim, right: int, refusal: Refusal) -> None:
+    def at_least(self, left: Dim, right: Dim, refusal: Refusal) -> None:
         """Demand `left >= right`."""
-        if is_static(left):
+        if is_static(left) and is_static(right):
             if left < right:
                 raise refusal
             return

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import Refusal, ShapeContext, static_size
-from archc.ops.fields import PositiveInt, describe, whole
+from archc.ops.fields import Flag, PositiveInt, describe, whole
 from archc.ops.initial import fan_in_uniform
 from archc.ops.reach import Reaches, pointwise
 from archc.types import TensorType, dim_product, format_dim, format_shape
@@ -45,7 +45,8 @@ class Linear(Op):
     """Affine map of the last axis, `y = x @ weight.T + bias`.
 
     `zero_bias: [start, stop]` counts a part of the bias as zero though it is stored, as the keys'
-    third in the attention of Swin Transformer V2 (arXiv 2111.09883).
+    third in the attention of Swin Transformer V2 (arXiv 2111.09883). `transposed` keeps the weight
+    as [in, out], as the checkpoints of GPT-2 do.
 
     Source: torch.nn.Linear; ONNX Gemm for rank 2, MatMul and Add for higher ranks.
     """
@@ -55,6 +56,7 @@ class Linear(Op):
     out: PositiveInt
     bias: bool = True
     zero_bias: Part | None = None
+    transposed: Flag = False
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
         """[..., in] -> [..., out]."""
@@ -90,11 +92,12 @@ class Linear(Op):
             )
 
     def weights(self, x: TensorType) -> tuple[Weight, ...]:
-        """`weight` [out, in] and `bias` [out]."""
+        """`weight` [out, in], transposed [in, out], and `bias` [out]."""
         fan_in = x.shape[-1]
         assert isinstance(fan_in, int)  # infer refused symbolic sizes
         init = fan_in_uniform(fan_in)
-        weight = Weight("weight", (self.out, fan_in), init)
+        shape = (fan_in, self.out) if self.transposed else (self.out, fan_in)
+        weight = Weight("weight", shape, init)
         return (weight, Weight("bias", (self.out,), init)) if self.bias else (weight,)
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
@@ -110,31 +113,42 @@ class Linear(Op):
         return pointwise(inputs, outputs[0], {inputs[0].rank - 1})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """`nn.Linear`; `F.linear` where a part of the bias is zero."""
-        if self.zero_bias is not None:
-            start, stop = self.zero_bias
-            bias = t.expr(
-                "{0}.slice_scatter({0}.new_zeros({length}), start={start}, end={stop})",
-                t.weight("bias"),
-                length=stop - start,
-                start=start,
-                stop=stop,
-            )
-            return t.expr("F.linear({0}, {1}, {2})", x, t.weight("weight"), bias)
-        return t.module("nn.Linear", x.type.shape[-1], self.out, bias=Default(self.bias, True))(x)
+        """`nn.Linear`; `F.linear` where a weight is not used as it is kept."""
+        if self.zero_bias is None and not self.transposed:
+            bias = Default(self.bias, True)
+            return t.module("nn.Linear", x.type.shape[-1], self.out, bias=bias)(x)
+        weight = t.weight("weight")
+        if self.transposed:
+            weight = t.expr("{0}.T", weight)
+        if not self.bias:
+            return t.expr("F.linear({0}, {1})", x, weight)
+        return t.expr("F.linear({0}, {1}, {2})", x, weight, self._torch_bias(t))
+
+    def _torch_bias(self, t: TorchEmitter) -> TorchCode:
+        if self.zero_bias is None:
+            return t.weight("bias")
+        start, stop = self.zero_bias
+        return t.expr(
+            "{0}.slice_scatter({0}.new_zeros({length}), start={start}, end={stop})",
+            t.weight("bias"),
+            length=stop - start,
+            start=start,
+            stop=stop,
+        )
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Gemm with the weight as torch stores it; MatMul over a transposed one above rank 2."""
+        """Gemm with the weight as it is stored; MatMul above rank 2, over [in, out]."""
         weight = g.weight("weight")
         bias = self._onnx_bias(g) if self.bias else None
         if x.type.rank == 2:
-            return g.op("Gemm", x, weight, bias, transB=1)
-        flipped = weight.type.with_shape(reversed(weight.type.shape))
-        transposed = g.op("Transpose", weight, type=flipped, perm=[1, 0])
+            return g.op("Gemm", x, weight, bias, transB=int(not self.transposed))
+        if not self.transposed:
+            flipped = weight.type.with_shape(reversed(weight.type.shape))
+            weight = g.op("Transpose", weight, type=flipped, perm=[1, 0])
         if bias is None:
-            return g.op("MatMul", x, transposed)
+            return g.op("MatMul", x, weight)
         product = x.type.with_shape((*x.type.shape[:-1], self.out))
-        return g.op("Add", g.op("MatMul", x, transposed, type=product), bias)
+        return g.op("Add", g.op("MatMul", x, weight, type=product), bias)
 
     def _onnx_bias(self, g: OnnxEmitter) -> Operand:
         bias = g.weight("bias")

@@ -10,7 +10,7 @@ from archc.ops.demands import comes_from_here, demand_rank
 from archc.ops.fields import Flag, PositiveInt
 from archc.ops.initial import Computed
 from archc.ops.reach import UNTRACKED, Reach, Reaches
-from archc.types import DType, TensorType
+from archc.types import DType, TensorType, is_static
 
 
 class Lookup(Op):
@@ -33,6 +33,11 @@ class Lookup(Op):
                 help=["the table comes first: from: [table, index]"],
             )
         return table.with_shape((*index.shape, *table.shape[1:]))
+
+    def index_bounds(self, inputs: Sequence[TensorType]) -> tuple[int | None, ...]:
+        """Indices choose a row of the table."""
+        rows = inputs[0].shape[0]
+        return (None, rows if is_static(rows) else None)
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
         """One index each; which row that is, nobody knows before."""

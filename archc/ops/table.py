@@ -19,6 +19,7 @@ from archc.ops.base import Op
 from archc.ops.batchnorm import BatchNorm
 from archc.ops.conv import Conv
 from archc.ops.conv_transpose import ConvTranspose
+from archc.ops.embedding import AddPositions, Embedding
 from archc.ops.groupnorm import GroupNorm, InstanceNorm
 from archc.ops.join import Add, Concat, Mul, Sub
 from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
@@ -33,6 +34,7 @@ from archc.ops.rearrange import Rearrange
 from archc.ops.regularise import Dropout, DropPath
 from archc.ops.reshape import Flatten, Reshape
 from archc.ops.resize import Resize
+from archc.ops.rope import Rope
 from archc.ops.scale import Scale
 from archc.ops.smooth import Celu, Elu, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from archc.ops.softmax import LogSoftmax, Softmax
@@ -43,6 +45,7 @@ OPS: dict[str, type[Op]] = {
     "adaptive_maxpool": AdaptiveMaxPool,
     "add": Add,
     "add_param": AddParam,
+    "add_positions": AddPositions,
     "attention": Attention,
     "avgpool": AvgPool,
     "batchnorm": BatchNorm,
@@ -54,6 +57,7 @@ OPS: dict[str, type[Op]] = {
     "drop_path": DropPath,
     "dropout": Dropout,
     "elu": Elu,
+    "embedding": Embedding,
     "flatten": Flatten,
     "gelu": Gelu,
     "global_avgpool": GlobalAvgPool,
@@ -88,6 +92,7 @@ OPS: dict[str, type[Op]] = {
     "reshape": Reshape,
     "resize": Resize,
     "rmsnorm": RMSNorm,
+    "rope": Rope,
     "scale": Scale,
     "select": Select,
     "selu": Selu,

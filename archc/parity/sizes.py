@@ -70,19 +70,34 @@ def choose_sizes(
 
 
 def draw_inputs(graph: Graph, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
-    """Random inputs at concrete sizes: standard normal floats, zeros and ones for integers."""
+    """Random inputs at concrete sizes: standard normal floats, and integers.
+
+    Integers that choose rows of a table choose any; others are zeros and ones.
+    """
     import numpy as np
 
     rng = np.random.default_rng(seed)
     feed: dict[str, Array] = {}
+    bounds = _index_bounds(graph)
     for value in graph.inputs:
         shape = tuple(evaluate(dim, sizes) for dim in value.type.shape)
         if value.type.dtype.is_floating:
             numbers: Array = rng.standard_normal(shape)
         else:
-            numbers = rng.integers(0, 2, shape)
+            numbers = rng.integers(0, bounds.get(value.name, 2), shape)
         feed[value.name] = np.asarray(numbers).astype(value.type.dtype.value)
     return feed
+
+
+def _index_bounds(graph: Graph) -> dict[str, int]:
+    """Input -> the number below which its integers must lie, where they choose rows."""
+    bounds: dict[str, int] = {}
+    for node in graph.nodes:
+        found = node.op.index_bounds([value.type for value in node.inputs])
+        for value, bound in zip(node.inputs, found, strict=True):
+            if bound is not None:
+                bounds[value.name] = min(bound, bounds.get(value.name, bound))
+    return bounds
 
 
 def unfeedable(graph: Graph) -> list[Diagnostic]:

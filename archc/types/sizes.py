@@ -217,6 +217,9 @@ def describe_sizes(name: str, sizes: SizeSet) -> str:
         return f"{name} has no size that works"
     if not sizes.residues:
         listed = sorted(sizes.early)
+        if len(listed) > 2 and len(listed) == listed[-1] - listed[0] + 1:
+            lower = "" if listed[0] == 1 else f"{listed[0]} <= "
+            return f"{lower}{name} <= {listed[-1]}"
         return f"{name} is " + " or ".join(map(str, listed))
     least = sizes.first(1)[0]
     steady = [size for size in range(least, sizes.start) if size not in sizes.early]

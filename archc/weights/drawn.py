@@ -58,9 +58,12 @@ class DrawnWeights:
         if isinstance(weight.init, Computed):
             start = index * CHUNK
             return np.array(computed_values(weight.init)[start : start + count], dtype)
-        return draw(weight.init, generator(self._seed, ref.key, index), count).astype(
-            dtype, copy=False
-        )
+        numbers = draw(weight.init, generator(self._seed, ref.key, index), count)
+        if weight.zero_row is not None:
+            row = weight.numel // weight.shape[0]
+            start = weight.zero_row * row - index * CHUNK
+            numbers[max(start, 0) : max(start + row, 0)] = 0.0
+        return numbers.astype(dtype, copy=False)
 
 
 def generator(seed: int, key: str, index: int) -> np.random.Generator:

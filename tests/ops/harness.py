@@ -9,6 +9,7 @@ written and once optimised.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import onnx
@@ -51,17 +52,24 @@ def graph_of(inputs: Sequence[Value], nodes: Sequence[Node]) -> Graph:
 
 
 def draw_inputs(
-    types: Sequence[TensorType], sizes: Mapping[str, int], rng: np.random.Generator, scale: float
+    types: Sequence[TensorType],
+    sizes: Mapping[str, int],
+    rng: np.random.Generator,
+    scale: float,
+    bounds: Sequence[int | None] = (),
 ) -> list[Array]:
-    """Random values for the inputs, symbolic dims taken from `sizes`."""
+    """Random values for the inputs, symbolic dims taken from `sizes`.
+
+    Integers are zeros and ones, or lie below the input's number in `bounds`.
+    """
     arrays = []
-    for type_ in types:
+    for type_, bound in zip_longest(types, bounds):
         shape = tuple(evaluate(dim, sizes) for dim in type_.shape)
         dtype = np.dtype(type_.dtype.value)
         if type_.dtype.is_floating:
             arrays.append((scale * rng.standard_normal(shape)).astype(dtype))
         else:
-            arrays.append(rng.integers(0, 2, shape).astype(dtype))
+            arrays.append(rng.integers(0, bound or 2, shape).astype(dtype))
     return arrays
 
 
@@ -189,7 +197,9 @@ def assert_parity(
     """
     rng = np.random.default_rng(seed)
     weights = RandomisedWeights(seed)
-    inputs = draw_inputs([value.type for value in graph.inputs], sizes or {}, rng, scale)
+    entering = [value.type for value in graph.inputs]
+    bounds = graph.nodes[0].op.index_bounds(entering) if len(graph.nodes) == 1 else ()
+    inputs = draw_inputs(entering, sizes or {}, rng, scale, bounds)
     truth = run_reference(reference, graph, weights, inputs, double=True)
     single = run_reference(reference, graph, weights, inputs, double=False)
     rounded = [_rounded(x, rng) for x in inputs]

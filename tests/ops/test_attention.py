@@ -28,8 +28,9 @@ def attention(**attributes: Any) -> Attention:
     return Attention.model_validate(attributes)
 
 
-def graph_of(op: Attention, *shapes: Shape) -> Graph:
-    return layer_graph("attention", op, [TensorType(shape) for shape in shapes])
+def graph_of(op: Attention, *inputs: Shape | TensorType) -> Graph:
+    types = [x if isinstance(x, TensorType) else TensorType(x) for x in inputs]
+    return layer_graph("attention", op, types)
 
 
 def heads_of(x: Tensor, heads: int) -> Tensor:
@@ -43,7 +44,11 @@ def reference(op: Attention):
         count = len(inputs) - len(op.referenced)
         main = inputs[0].chunk(3, dim=-1) if count == 1 else inputs[:count]
         named = dict(zip(op.referenced, inputs[count:], strict=True))
-        query, key, value = (heads_of(x, op.heads) for x in main)
+        kv_heads = op.kv_heads or op.heads
+        parts = zip(main, (op.heads, kv_heads, kv_heads), strict=True)
+        query, key, value = (heads_of(x, heads) for x, heads in parts)
+        share = [head * kv_heads // op.heads for head in range(op.heads)]
+        key, value = key[..., share, :, :], value[..., share, :, :]
         if op.cosine:
             query, key = (x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12) for x in (query, key))
             factor = named["cosine"].clamp(max=math.log(100.0)).exp()
@@ -52,9 +57,18 @@ def reference(op: Attention):
         scores = torch.einsum("...id,...jd->...ij", query, key) * factor
         if "bias" in named:
             scores = scores + named["bias"]
+        low = -1e38  # an infinity would be nan where everything is hidden
+        seen = torch.ones(1, 1, dtype=torch.bool)
+        if "visible" in named:
+            seen = named["visible"].bool().unsqueeze(-2).unsqueeze(-2)
         if "mask" in named:
             mask = named["mask"]
-            scores = scores + (mask.unsqueeze(-3) if mask.ndim > 2 else mask)
+            mask = mask.unsqueeze(-3) if mask.ndim > 2 else mask
+            if mask.dtype is torch.bool:
+                seen = seen & mask
+            else:
+                scores = scores + mask
+        scores = scores.masked_fill(~seen, low)
         if op.causal:
             rows, columns = scores.shape[-2:]
             later = torch.arange(columns) > torch.arange(rows)[:, None]
@@ -69,28 +83,38 @@ def reference(op: Attention):
 
 @st.composite
 def cases(draw):
-    heads, size = draw(st.integers(1, 3)), draw(st.integers(2, 5))
+    kv_heads, share = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    heads, size = kv_heads * share, draw(st.integers(2, 5))
     batch = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=2)))
     length = draw(st.integers(1, 5))
     attributes: dict[str, Any] = {"heads": heads}
-    packed = draw(st.booleans())
+    packed = share == 1 and draw(st.booleans())
     context = length
     if packed:
         shapes = [(*batch, length, 3 * heads * size)]
     else:
         context = draw(st.integers(1, 5))
-        width = heads * draw(st.integers(1, 4))
-        features = heads * size
-        shapes = [(*batch, length, features), (*batch, context, features), (*batch, context, width)]
+        width = kv_heads * draw(st.integers(1, 4))
+        shapes = [
+            (*batch, length, heads * size),
+            (*batch, context, kv_heads * size),
+            (*batch, context, width),
+        ]
+    if share > 1:
+        attributes["kv_heads"] = kv_heads
     if length == context:
         attributes["causal"] = draw(st.booleans())
-    for name in ("bias", "mask", "cosine"):
+    for name in ("bias", "mask", "visible", "cosine"):
         attributes[name] = draw(st.booleans())
     if attributes["bias"]:
         shapes.append((heads, length, context))
     if attributes["mask"]:
         kept = draw(st.integers(0, len(batch)))
-        shapes.append((*batch[len(batch) - kept :], length, context))
+        dtype = draw(st.sampled_from([DType.FLOAT32, DType.BOOL]))
+        shapes.append(TensorType((*batch[len(batch) - kept :], length, context), dtype))
+    if attributes["visible"]:
+        dtype = draw(st.sampled_from([DType.BOOL, DType.INT64, DType.INT32]))
+        shapes.append(TensorType((*batch, context), dtype))
     if attributes["cosine"]:
         shapes.append((heads, 1, 1))
     elif draw(st.booleans()):
@@ -117,6 +141,16 @@ def test_attention_is_the_formula(case, seed: int) -> None:
         ({"mask": True, "causal": True}, [(N, T, 12), (N, T, T)]),
         ({"cosine": True, "bias": True}, [(N, 4, 12), (2, 4, 4), (2, 1, 1)]),
         ({"bias": True, "causal": True, "scale": 0.3}, [(N, 4, 12), (2, 4, 4)]),
+        ({"kv_heads": 1}, [(N, T, 8), (N, S, 4), (N, S, 3)]),
+        ({"kv_heads": 1, "causal": True}, [(N, T, 8), (N, T, 4), (N, T, 4)]),
+        ({"kv_heads": 1, "bias": True}, [(N, 4, 8), (N, 4, 4), (N, 4, 4), (2, 4, 4)]),
+        ({"visible": True}, [(N, T, 12), TensorType((N, T), DType.INT64)]),
+        ({"visible": True, "causal": True}, [(N, T, 12), TensorType((N, T), DType.BOOL)]),
+        ({"mask": True}, [(N, T, 12), TensorType((N, T, T), DType.BOOL)]),
+        (
+            {"mask": True, "visible": True},
+            [(N, T, 12), TensorType((T, T), DType.BOOL), TensorType((N, T), DType.INT32)],
+        ),
     ],
 )
 def test_targets_agree_on_every_opset(attributes, shapes, opset: int) -> None:
@@ -192,6 +226,48 @@ def test_the_fused_form_is_torchs_own_function_and_softmax_runs_over_keys() -> N
     assert torch.equal(load_module(emit_torch(graph))(x), expected)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_is_hidden_changes_nothing(causal: bool) -> None:
+    visible = TensorType((N, T), DType.INT64)
+    op = attention(heads=2, visible=True, causal=causal)
+    module = load_module(emit_torch(graph_of(op, (N, T, 12), visible)))
+    x, seen = torch.randn(2, 5, 12), torch.tensor([[1, 1, 1, 0, 0], [0, 1, 1, 1, 0]])
+    other = torch.where(seen[..., None] == 0, torch.randn_like(x), x)
+    kept = seen.bool()
+    assert torch.equal(module(x, seen)[kept], module(other, seen)[kept])
+    assert not torch.equal(module(x, seen), module(other, seen))
+
+
+def test_where_all_is_hidden_nothing_becomes_nan_and_no_query_looks_ahead() -> None:
+    visible = TensorType((N, T), DType.INT64)
+    op = attention(heads=2, visible=True, causal=True)
+    module = load_module(emit_torch(graph_of(op, (N, T, 12), visible)))
+    x, none = torch.randn(1, 4, 12), torch.zeros(1, 4, dtype=torch.int64)
+    result = module(x, none)
+    values = x[..., 8:]
+    means = torch.stack([values[0, : t + 1].mean(0) for t in range(4)])
+    torch.testing.assert_close(result[0], means)
+
+
+def test_grouped_heads_and_masks_train_compile_and_export() -> None:
+    op = attention(heads=4, kv_heads=2, visible=True)
+    types = [(N, T, 8), (N, T, 4), (N, T, 4), TensorType((N, T), DType.INT64)]
+    module = load_module(emit_torch(graph_of(op, *types))).eval()
+    seen = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]])
+    main = [torch.randn(3, 5, width, requires_grad=True) for width in (8, 4, 4)]
+    module(*main, seen).square().sum().backward()
+    assert main[1].grad is not None
+    assert torch.equal(main[1].grad.abs().sum(-1) > 0, seen.bool())
+    inputs = (*(x.detach() for x in main), seen)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*inputs), module(*inputs))
+    batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
+    free = ([{0: batch, 1: length}] * 4,)
+    exported = torch.export.export(module, inputs, dynamic_shapes=tuple(free[0])).module()
+    more = (*(torch.randn(2, 9, width) for width in (8, 4, 4)), torch.ones(2, 9, dtype=torch.int64))
+    torch.testing.assert_close(exported(*more), module(*more))
+
+
 # -- refusals -----------------------------------------------------------------------------
 
 
@@ -236,6 +312,7 @@ def test_keys_fit_queries_and_values_fit_keys() -> None:
         ("bias", (4, 4), "[2, 4, 4]"),
         ("mask", (4, 5), "[4, 4]"),
         ("mask", (7, 4, 4), "[3, 4, 4]"),
+        ("visible", TensorType((N, 4), DType.INT64), "[N, 3, 4]"),
         ("cosine", (1, 1, 1), "[2, 1, 1]"),
     ],
 )
@@ -244,6 +321,27 @@ def test_what_is_referred_to_must_fit(name: str, shape: Shape, wanted: str) -> N
     assert (found.code, found.at) == ("shape-mismatch", name)
     assert found.message.startswith(f"`{name}` must be {wanted}, not ")
     assert found.because[0][0] == 1
+
+
+def test_groups_of_heads_must_be_even() -> None:
+    found = refusal(attention(heads=4, kv_heads=3), (N, T, 8), (N, T, 6), (N, T, 6))
+    assert (found.code, found.at) == ("indivisible", "kv_heads")
+    found = refusal(attention(heads=4, kv_heads=2), (N, T, 24))
+    assert (found.code, found.at) == ("wrong-arity", "kv_heads")
+    found = refusal(attention(heads=4, kv_heads=2), (N, T, 8), (N, T, 8), (N, T, 8))
+    assert found.code == "shape-mismatch"
+    assert "2 of 4 heads have 4 features, not 8" in found.message
+    found = refusal(attention(heads=4, kv_heads=2), (N, T, 8), (N, T, 4), (N, T, 5))
+    assert (found.code, found.at) == ("indivisible", "kv_heads")
+
+
+def test_masks_have_the_dtypes_that_say_what_is_seen() -> None:
+    found = refusal(attention(heads=2, visible=True), (N, T, 12), (N, T))
+    assert (found.code, found.at) == ("wrong-dtype", "visible")
+    assert found.message == "`visible` is bool or int64 or int32, not float32"
+    integers = TensorType((T, T), DType.INT64)
+    found = refusal(attention(heads=2, mask=True), (N, T, 12), integers)
+    assert found.message == "`mask` is float32 or bool, not int64"
 
 
 def test_other_refusals() -> None:

@@ -17,6 +17,7 @@ from archc.types import evaluate
 from archc.weights import load_weights
 from tests.zoo.catalogue import MODELS, REORDERED, SLICE, SPECS, VARIANTS, spec_path
 from tests.zoo.oracle import meta_state, oracle_model, randomise, torchvision_models
+from tests.zoo.test_text import NETWORKS
 
 each_model = pytest.mark.parametrize(
     ("spec", "variant", "name"), [pytest.param(*row, id=row[2]) for row in MODELS]
@@ -54,7 +55,10 @@ def graph_at_published_size(spec: str, variant: str | None, name: str) -> Graph:
 
 def test_every_spec_of_the_zoo_is_accounted_for() -> None:
     compared = {spec for spec, _, _ in MODELS}
-    assert {path.stem for path in SPECS.glob("*.yaml")} - compared == {"lenet5", "zfnet"}
+    assert {path.stem for path in SPECS.glob("*.yaml")} - compared == {
+        *("lenet5", "zfnet"),
+        *(network.spec for network in NETWORKS),
+    }
     for spec, names in VARIANTS.items():
         checked = check_file(spec_path(spec), names[0])
         assert set(checked.spec.variants) - {"alexnet_2012"} == set(names)

@@ -30,6 +30,13 @@ def _attend(
     return (weights @ value).transpose(-3, -2).flatten(-2)
 '''
 
+_HIDE = '''\
+def _hide(visible: Tensor, like: Tensor) -> Tensor:
+    """Terms of scores: 0 where something is visible, as low as two may be added where not."""
+    low = torch.finfo(like.dtype).min / 2
+    return torch.zeros_like(visible, dtype=like.dtype).masked_fill(visible == 0, low)
+'''
+
 _RELATIVE_INDEX = '''\
 def _relative_index(height: int, width: int, flat: bool = False) -> Tensor:
     """The row of a table of offsets for each pair of positions in a window."""
@@ -46,6 +53,21 @@ def _relative_coords(height: int, width: int) -> Tensor:
     right = torch.arange(1 - width, width, dtype=torch.float32) / (width - 1)
     offsets = 8 * torch.stack(torch.meshgrid(down, right, indexing="ij"), dim=-1)
     return (torch.sign(offsets) * torch.log2(torch.abs(offsets) + 1.0) / 3.0)[None]
+'''
+
+_ROTATE = '''\
+def _rotate(x: Tensor, heads: int, theta: float, interleaved: bool = False) -> Tensor:
+    """Rotary embedding of [..., length, features]: pairs turn the further, the later they come."""
+    pairs = x.shape[-1] // heads // 2
+    float64 = {"dtype": torch.float64, "device": x.device}
+    speeds = theta ** (torch.arange(pairs, **float64) / -pairs)
+    angles = torch.arange(x.shape[-2], **float64)[:, None, None] * speeds
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    dim = -1 if interleaved else -2
+    shape = (heads, pairs, 2) if interleaved else (heads, 2, pairs)
+    first, second = x.unflatten(-1, shape).unbind(dim)
+    turned = [first * cos - second * sin, second * cos + first * sin]
+    return torch.stack(turned, dim=dim).flatten(-3)
 '''
 
 _WINDOW_MASK = '''\
@@ -69,8 +91,10 @@ def _window_mask(
 
 _FUNCTIONS = {
     "_attend": _ATTEND,
+    "_hide": _HIDE,
     "_relative_coords": _RELATIVE_COORDS,
     "_relative_index": _RELATIVE_INDEX,
+    "_rotate": _ROTATE,
     "_window_mask": _WINDOW_MASK,
 }
 """Name -> definition. No layer's name starts with an underscore in generated source."""

@@ -44,7 +44,7 @@ _CONV_LITERALS = "{stride}, {padding}, {dilation}, {groups}"
 
 FUNCTIONAL: dict[str, tuple[str, tuple[str, ...]]] = {
     "nn.Linear": ("F.linear({0}, {weight}, {bias})", ()),
-    "nn.Embedding": ("F.embedding({0}, {weight})", ()),
+    "nn.Embedding": ("F.embedding({0}, {weight}, {padding_idx})", ("padding_idx",)),
     "nn.LayerNorm": ("F.layer_norm({0}, ({normalized_shape},), {weight}, {bias}, {eps})", ("eps",)),
     **{
         f"nn.Conv{n}d": (

@@ -111,6 +111,8 @@ def _by_fans(weight: Weight, precision: float, kind: str) -> list[tuple[str, Cal
     ]
     if kind == "uniform":
         rules.append((3 * fan_in, "kaiming", {"a": Name("math.sqrt(5)")}))
+        outwards = {"mode": "fan_out", "a": Name("math.sqrt(5)")}
+        rules.append((3 * fan_out, "kaiming", outwards))
     return [
         (f"{name} {arguments}", (f"{name}_{kind}", arguments))
         for wanted, name, arguments in rules
