@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
     from archc.artifacts import Target
-    from archc.graph import Graph
     from archc.parity import Report
     from archc.weights import WeightSource
 
@@ -38,8 +37,7 @@ def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Ch
         TypeError: a param's value is something that a spec cannot hold.
         ValueError: the name of the spec is a variant of the zoo, and `variant` is given too.
     """
-    overrides = {name: _text(name, value) for name, value in params.items()}
-    return check_file(os.fspath(spec), variant, overrides)
+    return check_file(os.fspath(spec), variant, _overrides(params))
 
 
 def load(
@@ -47,6 +45,8 @@ def load(
     *,
     variant: str | None = None,
     weights: SpecPath | None = None,
+    allow_missing: Sequence[str] = (),
+    ignore_unexpected: Sequence[str] = (),
     seed: int = 0,
     max_parameters: int = MAX_PARAMETERS,
     **params: object,
@@ -59,6 +59,9 @@ def load(
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
+        allow_missing: patterns of weights (`fc.*`) that the file may lack, or hold in another
+            shape; they are drawn as declared then.
+        ignore_unexpected: patterns of the file's tensors that the network may have no place for.
         seed: of the drawn weights.
         max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
@@ -70,12 +73,14 @@ def load(
     _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    graph = _checked(spec, variant, params, max_parameters).graph
-    assert graph is not None
-    source = emit_torch(graph)
+    checked = _checked(spec, variant, params, max_parameters)
+    assert checked.graph is not None
+    source = emit_torch(checked.graph)
     if any(finding.is_error for finding in source.diagnostics):
         raise SpecError(source.diagnostics)
-    return load_module(source, _weights(weights, graph, seed))
+    return load_module(
+        source, _weights(checked, params, weights, seed, allow_missing, ignore_unexpected)
+    )
 
 
 def build(
@@ -85,6 +90,8 @@ def build(
     to: Target = "onnx",
     variant: str | None = None,
     weights: SpecPath | None = None,
+    allow_missing: Sequence[str] = (),
+    ignore_unexpected: Sequence[str] = (),
     seed: int = 0,
     opset: int = 20,
     external_data: bool | None = None,
@@ -100,6 +107,9 @@ def build(
         to: `onnx` or `torch`.
         variant: which variant.
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
+        allow_missing: patterns of weights (`fc.*`) that the file may lack, or hold in another
+            shape; they are drawn as declared then.
+        ignore_unexpected: patterns of the file's tensors that the network may have no place for.
         seed: of the drawn weights.
         opset: ONNX operator set.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
@@ -126,7 +136,7 @@ def build(
         graph,
         to,
         default_output(graph, to) if output is None else Path(output),
-        _weights(weights, graph, seed),
+        _weights(checked, params, weights, seed, allow_missing, ignore_unexpected),
         opset=opset,
         external_data=external_data,
         optimize=optimize,
@@ -192,6 +202,10 @@ def _checked(
     return checked
 
 
+def _overrides(params: Mapping[str, object]) -> dict[str, str]:
+    return {name: _text(name, value) for name, value in params.items()}
+
+
 def _text(name: str, value: object) -> str:
     """A param's value as a spec would write it."""
     try:
@@ -200,12 +214,29 @@ def _text(name: str, value: object) -> str:
         raise TypeError(f"param {name!r}: a spec cannot hold {value!r}") from error
 
 
-def _weights(path: SpecPath | None, graph: Graph, seed: int) -> WeightSource:
-    from archc.weights import DrawnWeights, load_weights
+def _weights(
+    checked: Checked,
+    params: Mapping[str, object],
+    path: SpecPath | None,
+    seed: int,
+    allow_missing: Sequence[str],
+    ignore_unexpected: Sequence[str],
+) -> WeightSource:
+    from archc.alternatives import SpecAlternatives
+    from archc.weights import DrawnWeights, Exceptions, load_weights
 
     if path is None:
+        if allow_missing or ignore_unexpected:
+            raise TypeError("allow_missing and ignore_unexpected are about a file of weights")
         return DrawnWeights(seed)
-    source, problems = load_weights(os.fspath(path), graph)
+    assert checked.graph is not None
+    source, problems = load_weights(
+        os.fspath(path),
+        checked.graph,
+        exceptions=Exceptions(tuple(allow_missing), tuple(ignore_unexpected)),
+        alternatives=SpecAlternatives(checked, _overrides(params)),
+        seed=seed,
+    )
     if source is None:
         raise SpecError(problems)
     return source

@@ -250,6 +250,22 @@ def test_errors_are_raised_with_their_diagnostics(spec, tmp_path) -> None:
         assert f"{spec}:20:12: error[unknown-op]: " in str(caught.value)
 
 
+def test_a_part_of_a_checkpoint(spec, tmp_path) -> None:
+    from safetensors.torch import load_file
+
+    (_, weights) = archc.build(spec, tmp_path / "old.py", to="torch", classes=7)
+    loaded = archc.load(spec, weights=weights, allow_missing=["fc.*"], seed=2).state_dict()
+    fresh, stored = archc.load(spec, seed=2).state_dict(), load_file(weights)
+    for key, tensor in loaded.items():
+        expected = fresh[key] if key.startswith("fc.") else stored[key]
+        assert torch.equal(tensor, torch.as_tensor(expected))
+    path = tmp_path / "more.pth"
+    torch.save({**loaded, "aux.weight": torch.ones(1)}, path)
+    archc.build(spec, tmp_path / "net.onnx", weights=path, ignore_unexpected=["aux.*"])
+    with pytest.raises(TypeError, match="about a file of weights"):
+        archc.load(spec, allow_missing=["fc.*"])
+
+
 def test_errors_of_output_and_weights_are_raised_too(spec, tmp_path) -> None:
     def code_of(**options: object) -> str:
         with pytest.raises(archc.SpecError) as caught:

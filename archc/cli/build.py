@@ -21,9 +21,10 @@ from archc.cli.progress import Progress, format_size
 from archc.compile import Checked
 
 if TYPE_CHECKING:
+    from archc.alternatives import SpecAlternatives
     from archc.artifacts import Target, Written
     from archc.graph import Graph
-    from archc.weights import WeightSource
+    from archc.weights import Exceptions, WeightSource
 
 _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize": "--optimize"}
 
@@ -50,7 +51,19 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize"
     type=click.Path(),
     help="Weights to use: .safetensors, or .pth (needs torch).",
 )
-@seed_option("Of the weights drawn without a file.")
+@click.option(
+    "--allow-missing",
+    metavar="PATTERN",
+    multiple=True,
+    help="Weights (fc.*) that FILE may lack or hold in another shape: they are drawn.",
+)
+@click.option(
+    "--ignore-unexpected",
+    metavar="PATTERN",
+    multiple=True,
+    help="Tensors of FILE (aux.*) that the network may have no place for.",
+)
+@seed_option("Of the weights that are drawn.")
 @opset_option
 @click.option(
     "--external-data/--no-external-data",
@@ -74,6 +87,8 @@ def command(
     variant: str | None,
     overrides: dict[str, str],
     weights: str | None,
+    allow_missing: tuple[str, ...],
+    ignore_unexpected: tuple[str, ...],
     seed: int,
     opset: int,
     external_data: bool | None,
@@ -90,12 +105,20 @@ def command(
         raise click.UsageError(f"say what to build: archc build {spec} --to onnx (or --to torch)")
     if target == "torch":
         _refuse_onnx_options(ctx)
+    if weights is None and (allow_missing or ignore_unexpected):
+        raise click.UsageError("--allow-missing and --ignore-unexpected are for --weights")
     if verify:
         need_torch("`--verify`")
+    from archc.alternatives import SpecAlternatives
+    from archc.weights import DrawnWeights, Exceptions
+
     checked = checked_or_exit(spec, variant, overrides)
     graph = checked.graph
     assert graph is not None
-    source = _weights(weights, graph, seed)
+    source: WeightSource = DrawnWeights(seed)
+    if weights is not None:
+        others = SpecAlternatives(checked, overrides)
+        source = _loaded(weights, graph, Exceptions(allow_missing, ignore_unexpected), others, seed)
     written = _write(
         checked,
         target,
@@ -124,12 +147,14 @@ def _refuse_onnx_options(ctx: click.Context) -> None:
             raise click.UsageError(f"{option} is for --to onnx")
 
 
-def _weights(path: str | None, graph: Graph, seed: int) -> WeightSource:
-    from archc.weights import DrawnWeights, load_weights
+def _loaded(
+    path: str, graph: Graph, exceptions: Exceptions, others: SpecAlternatives, seed: int
+) -> WeightSource:
+    from archc.weights import load_weights
 
-    if path is None:
-        return DrawnWeights(seed)
-    loaded, problems = load_weights(path, graph)
+    loaded, problems = load_weights(
+        path, graph, exceptions=exceptions, alternatives=others, seed=seed
+    )
     if loaded is None:
         fail(problems)
     print_diagnostics(problems)

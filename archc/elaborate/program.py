@@ -11,6 +11,7 @@ from functools import partial
 from archc.diagnostics import Diagnostics, Span
 from archc.elaborate.arguments import Evaluator
 from archc.elaborate.builder import MAX_LAYERS, Builder, TooManyLayers
+from archc.elaborate.checkpoint import bind_renames
 from archc.elaborate.checks import (
     check_expectations,
     note_fixed_batches,
@@ -32,6 +33,7 @@ from archc.elaborate.ties import apply_ties
 from archc.graph import Graph, Value
 from archc.graph.preconditions import derive_preconditions
 from archc.graph.preprocess import Preprocess
+from archc.graph.renames import Rename
 from archc.ops.base import Op
 from archc.spec.expressions import ExpressionError
 from archc.spec.read_chain import Vocabulary
@@ -116,6 +118,7 @@ class _Program:
         self.sources = sources
         self.modules: dict[int, Module] = {}
         self.preprocess: Mapping[str, Preprocess] = {}
+        self.renames: tuple[Rename, ...] = ()
         self.builder = Builder(self.sink)
         self.main = Module(spec, Env(), sources.words)
         self.elaborator = Elaborator(self.builder, sources.ops, self.main, not choice.overrides)
@@ -258,6 +261,7 @@ class _Program:
                 limit.span,
             )
             return None if bound is None else self._graph(bound, {}, {})
+        self.renames = bind_renames(self.spec.checkpoint, self.sink)
         outputs = bind_outputs(self.elaborator, self.spec.outputs, last, place)
         self._check_defaults()
         if bound is None:
@@ -300,6 +304,7 @@ class _Program:
             sizes={name: known for name, known in sizes.items() if not known.is_everything},
             promised={name: fed for name, fed in bound.sizes.items() if not fed.is_everything},
             preprocess=self.preprocess,
+            renames=self.renames,
         )
 
     def _finish(self, bound: Inputs, outputs: Mapping[str, Value]) -> Graph:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from archc.diagnostics import Span
 from archc.graph.preprocess import Preprocess
+from archc.graph.renames import Rename
 from archc.ops.base import Op, Weight
 from archc.ops.conditions import Condition
 from archc.types import TensorType
@@ -126,6 +127,7 @@ class Graph:
             is promised or demanded are left out.
         promised: symbol -> the sizes that the spec promises to feed.
         preprocess: input name -> what makes it of an image.
+        renames: rules for keys of checkpoints that are not the network's.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Graph:
     sizes: Mapping[str, SizeSet] = field(default_factory=dict)
     promised: Mapping[str, SizeSet] = field(default_factory=dict)
     preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
+    renames: tuple[Rename, ...] = ()
 
     def weights(self) -> Iterator[WeightRef]:
         """Every weight in node order (the order of the `state_dict` unless a target says else).

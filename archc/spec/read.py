@@ -31,6 +31,7 @@ TOP_KEYS = (
     "blocks",
     "layers",
     "outputs",
+    "checkpoint",
     "expect",
 )
 """Keys of a spec, in the order in which they are usually written."""
@@ -171,6 +172,7 @@ class _Reader:
             imports=imports,
             inputs=self._inputs("inputs" in meant),
             preprocess=self.top["preprocess"].value if "preprocess" in self.top else None,
+            checkpoint=self.reader.arguments(self.top.get("checkpoint")),
             defaults=self._defaults(),
             blocks=self.blocks.blocks(self.top.get("blocks")),
             layers=self._layers("layers" in meant),

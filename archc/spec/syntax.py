@@ -241,6 +241,7 @@ class Spec:
     imports: tuple[Import, ...] = ()
     inputs: tuple[Input, ...] = ()
     preprocess: Node | None = None
+    checkpoint: MappingABC[str, Argument] = field(default_factory=dict)
     defaults: MappingABC[str, tuple[Scalar, MappingABC[str, Argument]]] = field(
         default_factory=dict
     )

@@ -53,6 +53,11 @@ def _lines(graph: Graph) -> Iterator[str]:
     yield "outputs:"
     for name, value in graph.outputs.items():
         yield f"  {_key(name)}: {_text(_reference(value.name))}"
+    if graph.renames:
+        yield "checkpoint:"
+        yield "  rename:"
+        for rule in graph.renames:
+            yield f"    {json.dumps(rule.pattern)}: {json.dumps(rule.replacement)}"
 
 
 def _input(type_: TensorType, promised: Mapping[str, SizeSet]) -> str:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from archc.weights.computed import ComputedWeights
 from archc.weights.drawn import DrawnWeights
+from archc.weights.likely import Alternatives
 from archc.weights.load import load_weights
+from archc.weights.partial import Exceptions
 from archc.weights.randomised import RandomisedWeights
 from archc.weights.safetensors import save_safetensors, write_safetensors
 from archc.weights.source import WeightSource
 
 __all__ = [
+    "Alternatives",
     "ComputedWeights",
     "DrawnWeights",
+    "Exceptions",
     "RandomisedWeights",
     "WeightSource",
     "load_weights",

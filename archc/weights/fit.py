@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph.graph import Graph, Node, WeightRef
 from archc.types import DType, format_shape
+from archc.weights.difference import first_difference, whole_levels
 from archc.weights.files import Stored
 
 _LISTED = 10
+_FEW = 3  # levels that are proposed to be left out
+
+
+def fits(ref: WeightRef, stored: Stored) -> bool:
+    """Whether a tensor can be this weight."""
+    return stored == (ref.weight.shape, ref.weight.dtype)
 
 
 def fit_findings(graph: Graph, tensors: Mapping[str, Stored], path: Path) -> list[Diagnostic]:
@@ -21,22 +29,70 @@ def fit_findings(graph: Graph, tensors: Mapping[str, Stored], path: Path) -> lis
         tensors: what the checkpoint holds, by key.
         path: the checkpoint, for the messages.
     """
-    owners = {ref.key: node for node in reversed(graph.nodes) for ref in node.weights}
     refs = {ref.key: ref for ref in graph.weights()}
     missing = [key for key in refs if key not in tensors]
     unexpected = [key for key in tensors if key not in refs]
-    help = _prefix_help(missing, unexpected) if missing and unexpected else ()
-    findings: list[Diagnostic] = []
-    if missing:
-        label = Label(owners[missing[0]].span, f"`{missing[0]}` belongs here")
-        count = f"{len(missing)} of the network's {len(refs)} weights"
-        message = f"`{path}` lacks {count}: {_listed(missing)}"
-        findings.append(Diagnostic("weights-missing", message, label, help=help))
-    if unexpected:
-        message = f"the network has no place for {len(unexpected)} of the {len(tensors)} tensors"
-        message += f" in `{path}`: {_listed(unexpected)}"
-        findings.append(Diagnostic("weights-unexpected", message, help=help, path=str(path)))
-    return [*findings, *_mismatches(refs, tensors, owners, path)]
+    findings = [
+        *_missing(graph, refs, missing, path),
+        *_unexpected(tensors, unexpected, path),
+    ]
+    findings += _mismatches(refs, tensors, _owners(graph), path)
+    if missing and unexpected:  # another network: nothing is to be left out of it
+        prefix = _prefix_help(missing, unexpected)
+        help = prefix or (first_difference(refs, tensors),)
+        count = len(findings) if prefix else 1
+        return [
+            replace(finding, help=help if index < count else ())
+            for index, finding in enumerate(findings)
+        ]
+    if missing or unexpected:
+        first = (first_difference(refs, tensors), *findings[0].help)
+        findings[0] = replace(findings[0], help=first)
+    return findings
+
+
+def _owners(graph: Graph) -> dict[str, Node]:
+    return {ref.key: node for node in reversed(graph.nodes) for ref in node.weights}
+
+
+def _missing(
+    graph: Graph, refs: Mapping[str, WeightRef], missing: Sequence[str], path: Path
+) -> Iterator[Diagnostic]:
+    if not missing:
+        return
+    owners = _owners(graph)
+    label = Label(owners[missing[0]].span, f"`{missing[0]}` belongs here")
+    message = f"`{path}` lacks {len(missing)} of the network's {len(refs)} weights: "
+    levels = whole_levels(missing, refs)
+    help = ""
+    if all(owners[key].side == "training" for key in missing):
+        help = f"they matter in training only; to draw them: {_options('allow-missing', levels)}"
+    elif len(levels) <= _FEW:
+        help = f"to draw them as the spec declares: {_options('allow-missing', levels)}"
+    yield Diagnostic(
+        "weights-missing", message + listed(missing), label, help=(help,) if help else ()
+    )
+
+
+def _unexpected(
+    tensors: Mapping[str, Stored], unexpected: Sequence[str], path: Path
+) -> Iterator[Diagnostic]:
+    if not unexpected:
+        return
+    message = f"the network has no place for {len(unexpected)} of the {len(tensors)} tensors"
+    message += f" in `{path}`: {listed(unexpected)}"
+    levels = whole_levels(unexpected, tensors)
+    help = f"to leave them out: {_options('ignore-unexpected', levels)}"
+    yield Diagnostic(
+        "weights-unexpected",
+        message,
+        help=(help,) if len(levels) <= _FEW else (),
+        path=str(path),
+    )
+
+
+def _options(option: str, levels: Sequence[str]) -> str:
+    return " ".join(f"--{option} '{level}'" for level in levels)
 
 
 def _mismatches(
@@ -48,10 +104,11 @@ def _mismatches(
     """One finding per layer, the first few."""
     differing: dict[str, list[str]] = {}
     for key, ref in refs.items():
-        if key in tensors and tensors[key] != (ref.weight.shape, ref.weight.dtype):
+        if key in tensors and not fits(ref, tensors[key]):
             differing.setdefault(owners[key].path, []).append(key)
     layers = list(differing.values())
-    help = _class_help([(refs[key], tensors[key]) for keys in layers for key in keys])
+    levels = whole_levels([key for keys in layers for key in keys], refs)
+    help = (f"to draw them anew: {_options('allow-missing', levels)}",) * (len(levels) <= _FEW)
     for index, keys in enumerate(layers[:_LISTED]):
         said = "; ".join(_difference(refs[key], tensors[key]) for key in keys)
         left = len(layers) - _LISTED
@@ -92,23 +149,8 @@ def _extra_prefix(longer: Sequence[str], shorter: Sequence[str]) -> str | None:
     return None
 
 
-def _class_help(pairs: Sequence[tuple[WeightRef, Stored]]) -> tuple[str, ...]:
-    """The usual cause: a checkpoint with another number of classes."""
-    classes = {stored.shape[0] for _, stored in pairs if stored.shape}
-    ours = {ref.weight.shape[0] for ref, _ in pairs if ref.weight.shape}
-    only_first = all(
-        stored.dtype is ref.weight.dtype
-        and len(stored.shape) == len(ref.weight.shape)
-        and stored.shape[1:] == ref.weight.shape[1:]
-        for ref, stored in pairs
-    )
-    if len(classes) == len(ours) == 1 and only_first:
-        count = min(classes)
-        return (f"if the checkpoint was trained for {count} classes: --set num_classes={count}",)
-    return ()
-
-
-def _listed(keys: Sequence[str]) -> str:
+def listed(keys: Sequence[str]) -> str:
+    """Keys as a message shows them, the first few."""
     shown = ", ".join(f"`{key}`" for key in keys[:_LISTED])
     left = len(keys) - _LISTED
     return f"{shown} and {left} more" if left > 0 else shown

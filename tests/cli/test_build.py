@@ -52,6 +52,50 @@ def test_torch_source_runs_with_its_weights(cli, small, tmp_path) -> None:
     assert module(torch.zeros(2, 3, 8, 8)).shape == (2, 4)
 
 
+def test_a_partial_load_says_what_it_draws(cli, small) -> None:
+    cli("build", "small.yaml", "--to", "torch", "--set", "classes=7")
+    loaded = ("--weights", "small.safetensors", "--allow-missing", "fc.*")
+    result = cli("build", "small.yaml", "--to", "torch", "-o", "net.py", "--seed", "3", *loaded)
+    assert result.stderr.startswith("note[weights-drawn]: 2 weights that `small.safetensors` does")
+    cli("build", "small.yaml", "--to", "torch", "-o", "fresh.py", "--seed", "3")
+    mixed, old, fresh = map(
+        load_file, ("net.safetensors", "small.safetensors", "fresh.safetensors")
+    )
+    for key, array in mixed.items():
+        np.testing.assert_array_equal(array, (fresh if key.startswith("fc.") else old)[key])
+
+
+VARIANTS = """\
+archc: 1
+name: net
+params: {depth: 1, ways: 3}
+variants: {one: {}, two: {depth: 2}}
+inputs: {x: [N, 3]}
+layers:
+  first: {linear: 8}
+  for i in range(depth):
+    body{i}: {linear: 8}
+  last: {linear: ways}
+"""
+
+
+def test_a_checkpoint_of_another_variant_says_how_to_build_it(cli, tmp_path) -> None:
+    (tmp_path / "net.yaml").write_text(VARIANTS, encoding="utf-8")
+    cli("build", "net.yaml", "--to", "torch", "--variant", "two", "--set", "ways=9")
+    for chosen in ("one", None):
+        options = [] if chosen is None else ["--variant", chosen]
+        result = cli(
+            "build", "net.yaml", "--to", "onnx", "--weights", "two.safetensors", *options, code=1
+        )
+        assert "help: this looks like two: --variant two --set ways=9" in result.stderr
+
+
+def test_exceptions_need_a_file_of_weights(cli, small) -> None:
+    for option in ("--allow-missing", "--ignore-unexpected"):
+        result = cli("build", "small.yaml", "--to", "onnx", option, "fc.*", code=2)
+        assert "are for --weights" in result.stderr
+
+
 def test_a_name_that_python_cannot_import_is_changed_for_source(cli, tmp_path) -> None:
     spec = "archc: 1\nname: my-net.v2\ninputs: {x: [N, 3]}\nlayers: [{linear: 2}]\n"
     (tmp_path / "n.yaml").write_text(spec, encoding="utf-8")

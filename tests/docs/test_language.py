@@ -12,6 +12,7 @@ from archc.compile import check_source
 from archc.diagnostics import Diagnostics, Source
 from archc.diagnostics.text import render_full
 from archc.elaborate.builder import MAX_LAYERS
+from archc.elaborate.checkpoint import KEYS as CHECKPOINT_KEYS
 from archc.elaborate.elaborator import MAX_DEPTH
 from archc.elaborate.env import ENTERING, MAX_DEFINITIONS
 from archc.elaborate.initials import _RULES
@@ -113,6 +114,7 @@ def _words(text: str) -> set[str]:
         ("Blocks", ["params", "let", "inputs", "body"]),
         ("Expectations", ["expect", "any"]),
         ("Initial weights", _RULES),
+        ("Checkpoints", ["checkpoint", *CHECKPOINT_KEYS]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

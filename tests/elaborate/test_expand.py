@@ -39,7 +39,7 @@ def assert_same_network(graph: Graph) -> None:
         n: v.name for n, v in graph.outputs.items()
     }
     assert other.sizes == graph.sizes
-    assert other.preprocess == graph.preprocess
+    assert (other.preprocess, other.renames) == (graph.preprocess, graph.renames)
     assert expanded_spec(other) == text
 
 

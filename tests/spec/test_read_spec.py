@@ -53,6 +53,7 @@ WHOLE = """
       sum: {residual: [relu], then: tanh}
     layers: [relu]
     outputs: {y: "0"}
+    checkpoint: {rename: {"**.old.*": "**.new.*"}}
     expect: {parameters: 0}
     """
 
@@ -86,6 +87,7 @@ def test_a_whole_spec() -> None:
     assert (unit.doc, list(unit.params), list(unit.lets)) == ("A part.", ["out"], ["x"])
     assert [name.text for name in unit.inputs] == ["p", "q"]
     assert spec.layers is not None and len(spec.layers.items) == 1
+    assert list(spec.checkpoint) == ["rename"]
     assert list(spec.expect) == ["parameters"]
 
 

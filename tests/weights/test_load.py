@@ -157,7 +157,10 @@ def test_missing_weights_are_named_at_their_layer(tmp_path: Path) -> None:
     assert finding.primary.span == graph.node("features.0").span
     assert "lacks 16 of the network's 18 weights: `features.0.weight`, " in finding.message
     assert finding.message.endswith("`features.4.bias` and 6 more")
-    assert finding.help == ()
+    assert finding.help == (
+        "the first difference is at the top: only the network has `features`",
+        "to draw them as the spec declares: --allow-missing 'features.*'",
+    )
 
 
 def test_unexpected_weights_are_named(tmp_path: Path) -> None:
@@ -168,6 +171,7 @@ def test_unexpected_weights_are_named(tmp_path: Path) -> None:
     assert (finding.code, finding.path) == ("weights-unexpected", str(path))
     assert "1 of the 12 tensors" in finding.message
     assert finding.message.endswith("`extra.weight`")
+    assert finding.help[1] == "to leave them out: --ignore-unexpected 'extra.*'"
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.backbone."])
@@ -191,12 +195,15 @@ def test_a_prefix_that_the_spec_alone_has(tmp_path: Path) -> None:
     assert "lack the prefix `features.`" in findings[0].help[0]
 
 
-def test_keys_that_differ_otherwise_get_no_advice(tmp_path: Path) -> None:
+def test_keys_that_differ_otherwise_are_shown_where_they_differ_first(tmp_path: Path) -> None:
     graph = classifier(3)
     state = state_of(graph)
     state["other.weight"] = state.pop("head.weight")
     findings = refused(save(state, tmp_path / "w.pth"), graph)
-    assert [finding.help for finding in findings] == [(), ()]
+    assert [finding.help for finding in findings] == [
+        ("the first difference is at the top: only the file has `other`",),
+        (),
+    ]
 
 
 def test_a_head_for_another_number_of_classes(tmp_path: Path) -> None:
@@ -207,9 +214,7 @@ def test_a_head_for_another_number_of_classes(tmp_path: Path) -> None:
     assert finding.primary.span == graph.node("head").span
     assert "`head.weight` is [1000, 6] in the file and [10, 6] in the network" in finding.message
     assert "`head.bias` is [1000]" in finding.message
-    assert finding.help == (
-        "if the checkpoint was trained for 1000 classes: --set num_classes=1000",
-    )
+    assert finding.help == ("to draw them anew: --allow-missing 'head.*'",)
 
 
 def test_other_shapes_are_not_blamed_on_classes(tmp_path: Path) -> None:
@@ -217,7 +222,8 @@ def test_other_shapes_are_not_blamed_on_classes(tmp_path: Path) -> None:
     state = state_of(graph)
     state["head.weight"] = torch.ones(10, 7)
     (finding,) = refused(save(state, tmp_path / "w.pth"), graph)
-    assert (finding.code, finding.help) == ("weights-mismatch", ())
+    assert finding.code == "weights-mismatch"
+    assert finding.help == ("to draw them anew: --allow-missing 'head.weight'",)
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -229,7 +235,6 @@ def test_another_dtype(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
     (finding,) = refused(save(state, tmp_path / name), graph)
     assert finding.code == "weights-mismatch"
     assert "[3] float32 in the network" in finding.message
-    assert finding.help == ()
 
 
 def test_a_sparse_tensor(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archc.diagnostics.codes.code import entry
+from archc.diagnostics.codes.code import entry, spec
+from archc.diagnostics.diagnostic import Severity
 
 WEIGHTS = (
     entry(
@@ -32,6 +33,57 @@ WEIGHTS = (
         `--set num_classes=...` makes the last layer fit the checkpoint.
         """,
         needs="a checkpoint with another number of classes",
+    ),
+    entry(
+        "weights-drawn",
+        "Weights that the checkpoint does not give are drawn",
+        """
+        `--allow-missing` names weights that the checkpoint may lack, or hold in another shape (the
+        head of a network that is to learn other classes). They are drawn as the spec declares;
+        this note lists them, so that nothing happens in silence.
+        """,
+        severity=Severity.NOTE,
+        needs="`--allow-missing` and a checkpoint that lacks something",
+    ),
+    entry(
+        "unmatched-pattern",
+        "A pattern of weights matches nothing",
+        """
+        A pattern of `--allow-missing` has to match a weight of the network, and one of
+        `--ignore-unexpected` a tensor of the checkpoint: otherwise it is misspelt. In a pattern
+        `*` is any text, `?` any character.
+        """,
+        needs="`--allow-missing` with a pattern that no weight has",
+    ),
+    entry(
+        "bad-rename",
+        "A rule under `checkpoint: rename` is none",
+        """
+        A rule gives tensors of a checkpoint the keys of the network. Its pattern is matched level
+        by level: `*` is any text within a level, once in each, and `**` any number of levels, once
+        in all. The new key holds as many `*` and `**` as the pattern.
+        """,
+        bad=spec(
+            """
+            layers: {norm1: layernorm}
+            checkpoint: {rename: {"norm.*.*": "norm*.weight"}}
+            """
+        ),
+        good=spec(
+            """
+            layers: {norm1: layernorm}
+            checkpoint: {rename: {"norm.*.*": "norm*.*"}}
+            """
+        ),
+    ),
+    entry(
+        "rename-conflict",
+        "Rules under `checkpoint: rename` contradict each other",
+        """
+        A tensor would be given two keys by two rules, or two tensors would be given one key. Which
+        of them is meant cannot be known; the pattern has to be narrower.
+        """,
+        needs="a checkpoint whose keys a rule brings together",
     ),
     entry(
         "bad-weights-file",
