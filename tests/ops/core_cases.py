@@ -39,6 +39,7 @@ def some(draw: Draw, **strategies: st.SearchStrategy[Any]) -> dict[str, Any]:
 
 numbers = st.sampled_from([0.1, 0.5, 1.0, 1.7, 3.0])
 epsilons = st.sampled_from([1e-6, 1e-3, 0.5])
+momenta = st.sampled_from([None, 0.0, 0.3, 1.0])
 flags = st.booleans()
 axes = st.integers(-6, 5)
 
@@ -57,18 +58,19 @@ MOVING = frozenset(
 
 
 @st.composite
-def activations(draw: Draw) -> Case:
-    name = draw(st.sampled_from(["plain"] * 4 + list(_ARGUMENTS)))
-    if name == "plain":
-        name = draw(st.sampled_from(PLAIN))
-        attributes = {"p": 0.3} if name == "drop_path" else {}
-    else:
-        attributes = some(draw, **_ARGUMENTS[name])
+def activations(draw: Draw, name: str | None = None) -> Case:
+    """Any of them, or the one called `name`."""
+    if name is None:
+        name = draw(st.sampled_from(["plain"] * 4 + list(ARGUMENTS)))
+        name = draw(st.sampled_from(PLAIN)) if name == "plain" else name
+    attributes = some(draw, **ARGUMENTS.get(name, {}))
+    if name == "drop_path":
+        attributes = {"p": draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))}
     # Enough elements that errors are measured against one of ordinary size.
     return case(name, attributes, (*shape(draw, 0, 4), draw(st.integers(16, 24))))
 
 
-_ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "leaky_relu": {"slope": st.sampled_from([0.2, -0.5, 0.0, 2.0])},
     "prelu": {"per_channel": flags},
     "hardtanh": {
@@ -87,15 +89,13 @@ _ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def batchnorms(draw: Draw) -> Case:
-    attributes = some(
-        draw, eps=epsilons, momentum=st.none(), affine=flags, track_running_stats=flags
-    )
+    attributes = some(draw, eps=epsilons, momentum=momenta, affine=flags, track_running_stats=flags)
     return case("batchnorm", attributes, shape(draw, 1, 6, 4))
 
 
 @st.composite
-def layernorms(draw: Draw) -> Case:
-    name = draw(st.sampled_from(["layernorm", "layernorm", "layernorm2d", "rmsnorm"]))
+def layernorms(draw: Draw, name: str | None = None) -> Case:
+    name = name or draw(st.sampled_from(["layernorm", "layernorm", "layernorm2d", "rmsnorm"]))
     if name == "layernorm2d":
         return case(name, some(draw, eps=epsilons), shape(draw, 3, 5))
     attributes = some(draw, eps=epsilons, axes=st.integers(1, 3), affine=flags)
@@ -146,10 +146,10 @@ def reshapes(draw: Draw) -> Case:
 
 
 @st.composite
-def moves(draw: Draw) -> Case:
+def moves(draw: Draw, name: str | None = None) -> Case:
     given = shape(draw)
     rank = len(given)
-    name = draw(st.sampled_from(["permute", "transpose", "squeeze", "unsqueeze"]))
+    name = name or draw(st.sampled_from(["permute", "transpose", "squeeze", "unsqueeze"]))
     if name == "permute":
         dims = draw(st.permutations(range(rank)))
         dims = [d - rank if draw(st.booleans()) else d for d in dims]
@@ -166,9 +166,9 @@ def moves(draw: Draw) -> Case:
 
 
 @st.composite
-def parts(draw: Draw) -> Case:
+def parts(draw: Draw, name: str | None = None) -> Case:
     given = shape(draw, 2)
-    name = draw(st.sampled_from(["select", "slice", "split", "chunk"]))
+    name = name or draw(st.sampled_from(["select", "slice", "split", "chunk"]))
     attributes = some(draw, dim=st.integers(-3, 2))
     if name == "select":
         attributes["index"] = draw(st.integers(-5, 4))
@@ -235,8 +235,8 @@ def rearranges(draw: Draw) -> Case:
 
 
 @st.composite
-def joins(draw: Draw) -> Case:
-    name = draw(st.sampled_from(["add", "sub", "mul", "concat"]))
+def joins(draw: Draw, name: str | None = None) -> Case:
+    name = name or draw(st.sampled_from(["add", "sub", "mul", "concat"]))
     first = shape(draw, 1, 4, 4)
     shapes = []
     for _ in range(2 if name == "sub" else draw(st.integers(2, 3))):

@@ -123,9 +123,11 @@ def avgpools(draw: Draw) -> Case:
 
 
 @st.composite
-def adaptives(draw: Draw) -> Case:
+def adaptives(
+    draw: Draw, kind: type[AdaptiveAvgPool] | type[AdaptiveMaxPool] | None = None
+) -> Case:
     count = draw(ranks)
-    kind = draw(st.sampled_from([AdaptiveAvgPool, AdaptiveMaxPool]))
+    kind = kind or draw(st.sampled_from([AdaptiveAvgPool, AdaptiveMaxPool]))
     op = kind.model_validate({"size": each(draw, count, st.integers(1, 7))})
     return Case(kind.word, op, (image(draw, count),))
 

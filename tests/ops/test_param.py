@@ -100,6 +100,12 @@ def test_a_parameter_reads_nothing_and_keeps_the_layers_path_as_its_key() -> Non
     assert dict(module.named_parameters()).keys() == {LAYER}
 
 
+def test_a_parameter_may_be_a_single_number() -> None:
+    graph = graph_of("param", {"shape": []})
+    assert "nn.Parameter(torch.empty(()))" in emit_torch(graph).text
+    assert_parity(graph, reference("param"), exact=True)
+
+
 @pytest.mark.parametrize(
     ("name", "attributes", "start"),
     [("add_param", {"shape": [2]}, 0.0), ("mul_param", {"shape": [2]}, 1.0)],

@@ -217,18 +217,15 @@ def tensor_text(code: TensorMember) -> str:
     if code.init.startswith("_"):
         given = [f"{a.role}={value_text(a.value)}" for a in code.arguments if not a.is_default]
         return f"{code.init}({', '.join(given)})"
-    sizes = [value_text(size.value) for size in code.shape]
-    if code.dtype is not DType.FLOAT32:
-        sizes.append(f"dtype=torch.{code.dtype.value}")
+    shape = tuple(size.value for size in code.shape)
+    sizes = [value_text(size) for size in shape] or ["()"]
+    dtype = [] if code.dtype is DType.FLOAT32 else [f"dtype=torch.{code.dtype.value}"]
     if code.init != "constant":
-        return f"torch.empty({', '.join(sizes)})"
+        return f"torch.empty({', '.join([*sizes, *dtype])})"
     value = code.arguments[0].value
     if value in (0.0, 1.0):
-        if not code.shape:
-            sizes.insert(0, "()")
-        return f"torch.{'ones' if value else 'zeros'}({', '.join(sizes)})"
-    shape = tuple(size.value for size in code.shape)
-    return f"torch.full({', '.join([value_text(shape), value_text(value), *sizes[len(shape) :]])})"
+        return f"torch.{'ones' if value else 'zeros'}({', '.join([*sizes, *dtype])})"
+    return f"torch.full({', '.join([value_text(shape), value_text(value), *dtype])})"
 
 
 def draw_text(access: str, function: str, arguments: Sequence[Literal]) -> str:
