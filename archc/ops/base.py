@@ -20,7 +20,7 @@ from archc.types import Dim, DType, TensorType
 Literalish = int | float | bool | str | None | Dim | tuple[Any, ...]
 """What may stand as a literal in generated Python."""
 
-OnnxAttribute = int | float | str | Sequence[int] | Sequence[float]
+OnnxAttribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
 """What may stand as an ONNX attribute."""
 
 Types = TensorType | tuple[TensorType, ...]
@@ -108,6 +108,16 @@ class OnnxEmitter(Protocol):
             type: type of the result; omitted for the node that computes the layer's output.
             attributes: ONNX attributes, written exactly as given.
         """
+        ...
+
+    def ops(
+        self,
+        op_type: str,
+        *inputs: Operand | None,
+        types: Sequence[TensorType],
+        **attributes: OnnxAttribute,
+    ) -> tuple[Operand, ...]:
+        """Append a node with several outputs, one for each of `types`."""
         ...
 
     def split(

@@ -31,6 +31,7 @@ from archc.ops.param import AddParam, MulParam, Param, PrependParam
 from archc.ops.parts import Chunk, Select, Slice, Split
 from archc.ops.pool import AvgPool, MaxPool
 from archc.ops.rearrange import Rearrange
+from archc.ops.recurrent import GRU, LSTM, RNN
 from archc.ops.regularise import Dropout, DropPath
 from archc.ops.reshape import Flatten, Reshape
 from archc.ops.resize import Resize
@@ -62,6 +63,7 @@ OPS: dict[str, type[Op]] = {
     "gelu": Gelu,
     "global_avgpool": GlobalAvgPool,
     "groupnorm": GroupNorm,
+    "gru": GRU,
     "hardsigmoid": Hardsigmoid,
     "hardswish": Hardswish,
     "hardtanh": Hardtanh,
@@ -74,6 +76,7 @@ OPS: dict[str, type[Op]] = {
     "log_softmax": LogSoftmax,
     "lookup": Lookup,
     "lrn": LRN,
+    "lstm": LSTM,
     "maxpool": MaxPool,
     "mish": Mish,
     "mul": Mul,
@@ -92,6 +95,7 @@ OPS: dict[str, type[Op]] = {
     "reshape": Reshape,
     "resize": Resize,
     "rmsnorm": RMSNorm,
+    "rnn": RNN,
     "rope": Rope,
     "scale": Scale,
     "select": Select,

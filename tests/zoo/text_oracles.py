@@ -274,3 +274,18 @@ class Llama(nn.Module):
         for layer in self.model["layers"]:
             x = layer(x)
         return self.lm_head(self.model["norm"](x))
+
+
+# -- a tagger ---------------------------------------------------------------------------------
+
+
+class Tagger(nn.Module):
+    def __init__(self, vocab: int, tags: int, width: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, width, padding_idx=0)
+        self.lstm = nn.LSTM(width, hidden, depth, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * hidden, tags)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        sequence, _ = self.lstm(self.embedding(tokens))
+        return self.output(sequence)

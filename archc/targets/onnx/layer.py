@@ -54,11 +54,21 @@ class LayerEmitter:
         **attributes: OnnxAttribute,
     ) -> Operand:
         """Append a node with one output; see `OnnxEmitter.op`."""
+        types = [self._node.output.type if type is None else type]
+        return self.ops(op_type, *inputs, types=types, **attributes)[0]
+
+    def ops(
+        self,
+        op_type: str,
+        *inputs: Operand | None,
+        types: Sequence[TensorType],
+        **attributes: OnnxAttribute,
+    ) -> tuple[Operand, ...]:
+        """Append a node with several outputs; see `OnnxEmitter.ops`."""
         names = ["" if x is None else x.name for x in inputs]
         while names and not names[-1]:
             names.pop()
-        types = [self._node.output.type if type is None else type]
-        return self._builder.append(self._node, op_type, names, types, attributes)[0]
+        return self._builder.append(self._node, op_type, names, types, attributes)
 
     def split(
         self, x: Operand, *, axis: int, sizes: Sequence[int], types: Sequence[TensorType]

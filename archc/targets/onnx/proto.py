@@ -104,6 +104,9 @@ def _attribute_proto(name: str, value: OnnxAttribute) -> onnx.AttributeProto:
         proto.type, proto.f = onnx.AttributeProto.FLOAT, value
     elif isinstance(value, str):
         proto.type, proto.s = onnx.AttributeProto.STRING, value.encode()
+    elif any(isinstance(item, str) for item in value):
+        proto.type = onnx.AttributeProto.STRINGS
+        proto.strings.extend(str(item).encode() for item in value)
     elif any(isinstance(item, float) for item in value):
         proto.type = onnx.AttributeProto.FLOATS
         proto.floats.extend(value)

@@ -30,6 +30,13 @@ def _attend(
     return (weights @ value).transpose(-3, -2).flatten(-2)
 '''
 
+_FLAT = '''\
+def _flat(result: tuple[Tensor, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """The sequence, the last hidden state and the last cell state of an LSTM."""
+    sequence, (hidden, cell) = result
+    return sequence, hidden, cell
+'''
+
 _HIDE = '''\
 def _hide(visible: Tensor, like: Tensor) -> Tensor:
     """Terms of scores: 0 where something is visible, as low as two may be added where not."""
@@ -91,6 +98,7 @@ def _window_mask(
 
 _FUNCTIONS = {
     "_attend": _ATTEND,
+    "_flat": _FLAT,
     "_hide": _HIDE,
     "_relative_coords": _RELATIVE_COORDS,
     "_relative_index": _RELATIVE_INDEX,

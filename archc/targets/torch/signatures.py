@@ -15,6 +15,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     **{f"nn.Dropout{n}": ("p",) for n in ("", "1d", "2d", "3d")},
     "nn.Linear": ("in_features", "out_features"),
     "nn.Embedding": ("num_embeddings", "embedding_dim"),
+    **{f"nn.{kind}": ("input_size", "hidden_size") for kind in ("LSTM", "GRU", "RNN")},
     "nn.LayerNorm": ("normalized_shape",),
     "nn.RMSNorm": ("normalized_shape",),
     "nn.GroupNorm": ("num_groups", "num_channels"),
@@ -34,6 +35,8 @@ CHANNELS = frozenset(
         "num_features",
         "num_channels",
         "embedding_dim",
+        "input_size",
+        "hidden_size",
         "normalized_shape",
         "groups",
     }
