@@ -10,6 +10,7 @@ from archc.ops.attention_forms import (
     causal_term,
     mask_terms,
 )
+from archc.ops.attention_native import NATIVE_OPSET, attend_natively
 from archc.ops.base import Cost, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_float32, demand_rank, demand_static
@@ -41,7 +42,8 @@ class Attention(Op):
     are cosines times `exp(min(cosine, log 100))`, in place of `scale`.
 
     Source: torch.nn.functional.scaled_dot_product_attention, arXiv 1706.03762; grouped heads
-    arXiv 2305.13245; cosine form arXiv 2111.09883; ONNX MatMul, Softmax, MatMul.
+    arXiv 2305.13245; cosine form arXiv 2111.09883; ONNX Attention (opset 23), or MatMul, Softmax,
+    MatMul.
     """
 
     principal = "heads"
@@ -375,13 +377,17 @@ class Attention(Op):
     # -- onnx -----------------------------------------------------------------------------
 
     def to_onnx(self, g: OnnxEmitter, *xs: Operand) -> Operand:
-        """MatMul, Softmax, MatMul, with the heads as an axis; masks as terms of the scores."""
+        """Attention from opset 23 on; else MatMul, Softmax, MatMul, with the heads as an axis."""
         count = len(xs) - len(self.referenced)
         named = dict(zip(self.referenced, xs[count:], strict=True))
         sizes = self._sizes([x.type for x in xs[:count]])
         terms = [named["bias"]] if "bias" in named else []
         terms += mask_terms(g, named.get("mask"), named.get("visible"))
+        scale, cosine = self._scale(sizes), named.get("cosine")
+        if g.opset >= NATIVE_OPSET and cosine is None:
+            return attend_natively(
+                g, xs[:count], sizes, scale=scale, causal=self.causal, terms=terms
+            )
         if self.causal:
             terms.append(causal_term(g, sizes))
-        scale, cosine = self._scale(sizes), named.get("cosine")
         return attend(g, xs[:count], sizes, scale=scale, cosine=cosine, terms=terms)

@@ -64,9 +64,10 @@ def attend(
         sizes: what it works on.
         scale: factor of the scores.
         cosine: logarithm of the factor, where directions only are compared.
-        terms: added to the scores.
+        terms: added to the scores; together first, which is done but once where none of them
+            depends on what flows.
     """
-    query, key, value = main if len(main) == 3 else _split(g, main[0], sizes)
+    query, key, value = main if len(main) == 3 else split_packed(g, main[0], sizes)
     query = _part(g, query, sizes.heads, sizes.features)
     key = _repeated(g, _part(g, key, sizes.kv_heads, sizes.features), sizes)
     value = _repeated(g, _part(g, value, sizes.kv_heads, sizes.values), sizes)
@@ -77,8 +78,8 @@ def attend(
     scores = _scores(g, query, key)
     if cosine is not None:
         scores = _scaled(g, scores, cosine)
-    for term in terms:
-        scores = g.op("Add", scores, term, type=scores.type)
+    if terms:
+        scores = g.op("Add", scores, summed(g, terms), type=scores.type)
     weights = g.op("Softmax", scores, type=scores.type, axis=-1)
     mixed = scores.type.with_shape((*sizes.scores[:-1], sizes.values))
     result = g.op("MatMul", weights, value, type=mixed)
@@ -87,7 +88,24 @@ def attend(
     return reshape(g, result, (*sizes.batch, sizes.length, sizes.heads * sizes.values))
 
 
-def _split(g: OnnxEmitter, x: Operand, sizes: AttentionSizes) -> tuple[Operand, ...]:
+def summed(g: OnnxEmitter, terms: Sequence[Operand]) -> Operand:
+    """The sum of at least one term, axes of size 1 repeated."""
+    total = terms[0]
+    for term in terms[1:]:
+        shape = _broadcast(total.type.shape, term.type.shape)
+        total = g.op("Add", total, term, type=total.type.with_shape(shape))
+    return total
+
+
+def _broadcast(first: Sequence[Dim], second: Sequence[Dim]) -> tuple[Dim, ...]:
+    """The shape of a sum of two terms whose shapes are known to fit."""
+    rank = max(len(first), len(second))
+    padded = [(*[1] * (rank - len(shape)), *shape) for shape in (first, second)]
+    return tuple(b if a == 1 else a for a, b in zip(*padded, strict=True))
+
+
+def split_packed(g: OnnxEmitter, x: Operand, sizes: AttentionSizes) -> tuple[Operand, ...]:
+    """Queries, keys and values that stand side by side along the last axis."""
     features = sizes.heads * sizes.features
     share = x.type.with_shape((*x.type.shape[:-1], features))
     return g.split(x, axis=x.type.rank - 1, sizes=[features] * 3, types=[share] * 3)

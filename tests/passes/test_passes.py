@@ -166,6 +166,26 @@ def test_scales_of_channels_are_folded(layers: str, count: int) -> None:
     assert any("scale" in phrase for phrase in rewriting.done) == (count > 0)
 
 
+@pytest.mark.parametrize(
+    ("layers", "kept"),
+    [
+        ("  - {linear: 5}\n", "5, 9"),
+        ("  - {linear: 5, transposed: true}\n", "9, 5"),
+        ("  - [flatten, {linear: 5}]\n", "5, 324"),
+        ("  a: {linear: 9}\n  b: {linear: 9, tie: {weight: a.weight}}\n", "9, 9"),
+    ],
+)
+def test_weights_are_kept_as_they_are_read(layers: str, kept: str) -> None:
+    rewriting = assert_same(graph_of(HEAD + layers), {"N": 2})
+    is_flipped = kept == "5, 9"
+    weight = next(ref for ref in rewriting.graph.weights() if ref.weight.name == "weight")
+    wanted = [int(size) for size in kept.split(", ")]
+    assert list(weight.weight.shape) == (wanted[::-1] if is_flipped else wanted)
+    assert ("1 weight of linear layers transposed" in rewriting.done) == is_flipped
+    if is_flipped:
+        assert operators(rewriting)["Transpose"] == 0
+
+
 def test_window_masks_lose_their_denormals() -> None:
     text = (
         "archc: 1\nname: net\ninputs: {x: [N, 8, 8, 6]}\nlayers:\n"

@@ -11,12 +11,18 @@ from collections.abc import Callable
 from archc.graph.graph import Graph
 from archc.graph.invariants import check_graph
 from archc.graph.passes.deepen_masks import deepen_masks
+from archc.graph.passes.flip_weights import flip_weights
 from archc.graph.passes.fold_norms import fold_norms
 from archc.graph.passes.fold_scales import fold_scales
 from archc.graph.passes.recipe import Recipe
 from archc.graph.passes.rewriting import Rewriting
 
-PASSES: tuple[Callable[[Rewriting], Rewriting], ...] = (fold_norms, fold_scales, deepen_masks)
+PASSES: tuple[Callable[[Rewriting], Rewriting], ...] = (
+    fold_norms,
+    fold_scales,
+    flip_weights,
+    deepen_masks,
+)
 """What `optimised` does, in this order."""
 
 __all__ = ["PASSES", "Recipe", "Rewriting", "optimised"]
