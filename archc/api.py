@@ -97,6 +97,7 @@ def build(
     external_data: bool | None = None,
     optimize: bool = True,
     max_parameters: int = MAX_PARAMETERS,
+    force: bool = False,
     **params: object,
 ) -> tuple[Path, ...]:
     """Write a spec as an ONNX file, or as PyTorch source and safetensors.
@@ -116,6 +117,7 @@ def build(
         optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
             weight under its own name.
         max_parameters: a network with more is refused before anything is allocated.
+        force: whether weights that archc did not write may be replaced.
         params: params of the spec to override.
 
     Returns:
@@ -141,6 +143,7 @@ def build(
         external_data=external_data,
         optimize=optimize,
         max_parameters=max_parameters,
+        force=force,
         inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
     )
     if not written.files:

@@ -60,6 +60,7 @@ def build_graph(
     optimize: bool = True,
     max_parameters: int = MAX_PARAMETERS,
     inputs: Sequence[Path] = (),
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Written:
     """Write a graph; all files appear, or none.
@@ -75,12 +76,17 @@ def build_graph(
             weight under its own name (`archc.graph.passes`).
         max_parameters: a network with more is refused before anything is allocated.
         inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
+        force: whether weights that archc did not write may be replaced.
         progress: told of bytes written.
     """
     refused = _misnamed(output, target, inputs) or over_budget(graph, max_parameters)
     if refused is not None:
         return Written((), (refused,))
     if target == "torch":
+        kept = output.with_suffix(".safetensors")
+        refused = None if force or kept in inputs else _trained(kept)
+        if refused is not None:
+            return Written((), (refused,))
         return _torch(graph, output, weights, inputs, progress)
     from archc.graph.passes import Rewriting, optimised
     from archc.targets.onnx import write_onnx
@@ -110,6 +116,23 @@ def _misnamed(output: Path, target: Target, inputs: Sequence[Path]) -> Diagnosti
         f"`{output}` is no name for {what}",
         help=(f"choose a name that ends in {suffix}",),
         path=str(output),
+    )
+
+
+def _trained(path: Path) -> Diagnostic | None:
+    """Why a file of weights must not be replaced: archc did not write it, or not as it is now."""
+    from archc.weights import is_unchanged
+
+    try:
+        if not path.is_file() or is_unchanged(path):
+            return None
+    except OSError:
+        pass  # what cannot be read is not known to be archc's
+    return Diagnostic(
+        "overwrites-weights",
+        f"`{path}` holds weights that archc did not write, and would be overwritten",
+        help=("choose another name with -o, or --force to replace it",),
+        path=str(path),
     )
 
 

@@ -102,6 +102,18 @@ class OutputFile(io.RawIOBase):
         while start < len(view):
             start += self._file.write(view[start : start + PIECE]) or 0
 
+    def amend(self, offset: int, data: bytes) -> None:
+        """Write over bytes that were written before.
+
+        Raises:
+            OutputError: the disk is full or the like.
+        """
+        with _reported(self._given):
+            self._drain()
+            self._file.seek(offset)
+            self._put(memoryview(data))
+            self._file.seek(0, io.SEEK_END)
+
     def sync(self) -> None:
         """Bring everything to the disk; nothing can be written afterwards."""
         with _reported(self._given):

@@ -266,6 +266,20 @@ def test_a_part_of_a_checkpoint(spec, tmp_path) -> None:
         archc.load(spec, allow_missing=["fc.*"])
 
 
+def test_trained_weights_are_only_replaced_by_force(spec, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    (_, weights) = archc.build(spec, to="torch")
+    save_file(load_file(weights), weights)
+    trained = weights.read_bytes()
+    with pytest.raises(archc.SpecError) as refused:
+        archc.build(spec, to="torch")
+    assert [finding.code for finding in refused.value.diagnostics] == ["overwrites-weights"]
+    assert weights.read_bytes() == trained
+    archc.build(spec, to="torch", force=True)
+    assert weights.read_bytes() != trained
+
+
 def test_errors_of_output_and_weights_are_raised_too(spec, tmp_path) -> None:
     def code_of(**options: object) -> str:
         with pytest.raises(archc.SpecError) as caught:

@@ -77,6 +77,7 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize"
     help="Write ONNX for fast inference, or every layer and weight under its own name.",
 )
 @budget_option
+@click.option("--force", is_flag=True, help="Replace weights that archc did not write, too.")
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
 @click.pass_context
 def command(
@@ -94,6 +95,7 @@ def command(
     external_data: bool | None,
     optimize: bool,
     max_parameters: int,
+    force: bool,
     verify: bool,
 ) -> None:
     """Build SPEC (`-` is standard input): check it, then write it for the chosen target.
@@ -129,6 +131,7 @@ def command(
         external_data=external_data,
         optimize=optimize,
         max_parameters=max_parameters,
+        force=force,
     )
     print_diagnostics(written.diagnostics)
     if not written.files:
@@ -172,6 +175,7 @@ def _write(
     external_data: bool | None,
     optimize: bool,
     max_parameters: int,
+    force: bool,
 ) -> Written:
     from archc.artifacts import build_graph, default_output
 
@@ -188,6 +192,7 @@ def _write(
             external_data=external_data,
             optimize=optimize,
             max_parameters=max_parameters,
+            force=force,
             inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
             progress=lambda done, total: progress.show(
                 f"writing {path.name}: {done / total:4.0%} of {format_size(total)}"

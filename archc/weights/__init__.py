@@ -11,7 +11,7 @@ from archc.weights.likely import Alternatives
 from archc.weights.load import load_weights
 from archc.weights.partial import Exceptions
 from archc.weights.randomised import RandomisedWeights
-from archc.weights.safetensors import save_safetensors, write_safetensors
+from archc.weights.safetensors import is_unchanged, save_safetensors, write_safetensors
 from archc.weights.source import WeightSource
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Exceptions",
     "RandomisedWeights",
     "WeightSource",
+    "is_unchanged",
     "load_weights",
     "save_safetensors",
     "write_safetensors",

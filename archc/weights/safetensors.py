@@ -6,7 +6,9 @@ header and the data. Source: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +17,13 @@ from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputFile, atomic_file
 from archc.types import DType
 from archc.weights.source import WeightSource
+
+_MARK = "archc.sha256"
+"""Metadata: the hash of the whole file, with zeros where the hash stands."""
+
+_UNSIGNED = b"0" * 64
+_SIGNED = re.compile(rb'"archc\.sha256":"([0-9a-f]{64})"')
+_MAX_HEADER = 100_000_000  # bytes; the library refuses more
 
 DTYPE_NAMES: dict[DType, str] = {
     DType.FLOAT32: "F32",
@@ -59,14 +68,42 @@ def write_safetensors(graph: Graph, weights: WeightSource, file: OutputFile) -> 
     """
     # Large elements first, as the library does: every tensor is then aligned to its elements.
     refs = sorted(graph.weights(), key=lambda ref: -ref.weight.dtype.itemsize)
-    file.write(_header(refs, graph.ties()))
+    header = _header(refs, graph.ties())
+    digest = hashlib.sha256(header)
+    file.write(header)
     for ref in refs:
         for chunk in weights.chunks(ref):
+            digest.update(chunk)
             file.write(chunk)
+    file.amend(header.index(_UNSIGNED), digest.hexdigest().encode())
+
+
+def is_unchanged(path: Path) -> bool:
+    """Whether a file is as `write_safetensors` wrote it, and so holds nothing of a person's.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.read(8)
+        length = int.from_bytes(size, "little")
+        if len(size) < 8 or length > _MAX_HEADER:
+            return False
+        header = file.read(length)
+        signature = _SIGNED.search(header)
+        if signature is None:
+            return False
+        unsigned = header[: signature.start(1)] + _UNSIGNED + header[signature.end(1) :]
+        digest = hashlib.sha256(size + unsigned)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest().encode() == signature[1]
 
 
 def _header(refs: list[WeightRef], ties: Mapping[str, str]) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt", **ties}}
+    entries: dict[str, object] = {
+        "__metadata__": {"format": "pt", _MARK: _UNSIGNED.decode(), **ties}
+    }
     offset = 0
     for ref in refs:
         end = offset + ref.weight.numel * ref.weight.dtype.itemsize

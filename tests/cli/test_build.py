@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from archc.cli.build import command
@@ -88,6 +89,34 @@ def test_a_checkpoint_of_another_variant_says_how_to_build_it(cli, tmp_path) -> 
             "build", "net.yaml", "--to", "onnx", "--weights", "two.safetensors", *options, code=1
         )
         assert "help: this looks like two: --variant two --set ways=9" in result.stderr
+
+
+def test_trained_weights_are_not_overwritten(cli, small, tmp_path) -> None:
+    cli("build", "small.yaml", "--to", "torch")
+    first = (tmp_path / "small.safetensors").read_bytes()
+    cli("build", "small.yaml", "--to", "torch", "--seed", "1")  # archc's own may be replaced
+    assert (tmp_path / "small.safetensors").read_bytes() != first
+    trained = {key: np.asarray(array + 1) for key, array in load_file("small.safetensors").items()}
+    with safe_open("small.safetensors", "numpy") as file:
+        kept = file.metadata()  # a training loop may pass on what it found
+    for metadata in (None, kept):
+        save_file(trained, "small.safetensors", metadata)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        result = cli("build", "small.yaml", "--to", "torch", code=1)
+        assert result.stderr.startswith("error[overwrites-weights]: `small.safetensors` holds")
+        assert "--force" in result.stderr
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    cli("build", "small.yaml", "--to", "torch", "--force")
+    assert (tmp_path / "small.safetensors").read_bytes() == first
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 9, b"\xff" * 8, bytes(8)])
+def test_a_file_of_another_kind_is_not_overwritten_either(cli, small, tmp_path, content) -> None:
+    (tmp_path / "small.safetensors").write_bytes(content)
+    result = cli("build", "small.yaml", "--to", "torch", code=1)
+    assert result.stderr.startswith("error[overwrites-weights]")
+    assert (tmp_path / "small.safetensors").read_bytes() == content
+    assert files(tmp_path) == ["small.safetensors", "small.yaml"]
 
 
 def test_exceptions_need_a_file_of_weights(cli, small) -> None:

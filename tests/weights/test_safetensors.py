@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from archc.graph.graph import WeightRef
-from archc.weights import DrawnWeights, RandomisedWeights, save_safetensors
+from archc.weights import DrawnWeights, RandomisedWeights, is_unchanged, save_safetensors
 from tests.targets.graphs import Net, small_net
 
 WEIGHTS = RandomisedWeights(0)
@@ -29,7 +29,9 @@ def test_the_library_reads_what_was_written(tmp_path: Path) -> None:
     for key, array in read.items():
         np.testing.assert_array_equal(array, WEIGHTS.array(refs[key]), strict=True)
     with safetensors.safe_open(path, framework="pt") as file:
-        assert file.metadata() == {"format": "pt"}
+        metadata = file.metadata()
+    assert metadata.pop("archc.sha256").isalnum()
+    assert metadata == {"format": "pt"}
     assert safetensors.torch.load_file(path)["stem.bn.num_batches_tracked"].dtype == torch.int64
 
 
@@ -94,3 +96,18 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_a_diagnostic(tmp_path: Path) -> None:
     findings = save_safetensors(small_net(), WEIGHTS, tmp_path / "none" / "net.safetensors")
     assert [finding.code for finding in findings] == ["unwritable-output"]
+
+
+def test_every_changed_byte_is_seen(tmp_path: Path) -> None:
+    net = Net(x=["N", 3])
+    net.add("a", "linear", attributes={"out": 2})
+    path = tmp_path / "w.safetensors"
+    assert not save_safetensors(net.graph(), DrawnWeights(), path)
+    content = path.read_bytes()
+    assert is_unchanged(path)
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :])
+        assert not is_unchanged(path), index
+    for changed in (content + b"\0", content[:-1]):
+        path.write_bytes(changed)
+        assert not is_unchanged(path)

@@ -86,6 +86,16 @@ WEIGHTS = (
         needs="a checkpoint whose keys a rule brings together",
     ),
     entry(
+        "overwrites-weights",
+        "The output would replace weights that archc did not write",
+        """
+        `archc build --to torch` writes initial weights beside the source. A file of that name is
+        only replaced if it is one that archc wrote and nothing has changed since: trained weights
+        would be lost otherwise. `--force` replaces it.
+        """,
+        needs="a second build over trained weights",
+    ),
+    entry(
         "bad-weights-file",
         "The weights file cannot be read",
         """
