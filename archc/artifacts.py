@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from archc.graph import Graph
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.graph import WeightRef
 from archc.output import OutputError, OutputSet
+from archc.records import dataclass
 from archc.weights import WeightSource
 
 if TYPE_CHECKING:

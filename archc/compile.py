@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Diagnostics, Source
@@ -16,6 +15,7 @@ from archc.graph import Graph
 from archc.graph.specialise import specialised
 from archc.ops.base import Op
 from archc.ops.table import OPS
+from archc.records import dataclass, field, replace
 from archc.spec.expressions.fault import steps_in_all
 from archc.spec.files import read_source
 from archc.spec.read_chain import Vocabulary

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 
 from archc.diagnostics.source import Span
+from archc.records import dataclass, field
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 

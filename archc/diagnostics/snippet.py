@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 
 from archc.diagnostics.diagnostic import Label
 from archc.diagnostics.source import Source
 from archc.diagnostics.terminal import Painter, Role, display_width, escape_terminal
+from archc.records import dataclass, field
 
 _TAB = "    "
 _CUT = "..."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from enum import Enum
+
+from archc.records import dataclass
 
 
 def escape_terminal(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from pydantic import ValidationError
@@ -22,6 +21,7 @@ from archc.elaborate.env import (
 from archc.elaborate.frame import Frame
 from archc.ops.base import Op
 from archc.ops.fields import describe
+from archc.records import dataclass, replace
 from archc.spec.expressions import ExpressionError, parse_expression
 from archc.spec.read_chain import ChainReader, Vocabulary
 from archc.spec.syntax import Broken
@@ -38,7 +38,7 @@ class Evaluator:
 
     Attributes:
         scope: what names mean.
-        frame: the frame that layers given as values belong to.
+        frame: the frame that layers given as values belong to, with the names of the scope.
         sink: where errors in layers given as values go.
         words: what starts a call in a layer given as a value.
     """
@@ -65,12 +65,16 @@ class Evaluator:
             layer = ChainReader(self.sink, self.words).layer(node)
             if isinstance(layer, Broken):
                 raise Poisoned
-            return LayerValue(layer, self.frame)
+            frame = self.frame
+            if frame.env is not self.scope.env:
+                frame = replace(frame, env=self.scope.env)
+            return LayerValue(layer, frame)
         literal = node.value
         if not isinstance(literal, str):
             return literal
         try:
-            return parse_expression(node).evaluate(self.scope, unknown=_accept(word))
+            scope = self.scope if word is None else self.scope.accepting(word)
+            return parse_expression(node).evaluate(scope)
         except ExpressionError as error:
             raise self._explained(error) from None
 
@@ -105,19 +109,6 @@ class Evaluator:
         return ExpressionError(error.code, f"there is no `{word}` here: {why}", error.span)
 
 
-def _accept(word: Callable[[str], bool] | None) -> Callable[[str, Span], object] | None:
-    if word is None:
-        return None
-    accepts = word
-
-    def unknown(name: str, span: Span) -> object:
-        if accepts(name):
-            return name
-        raise KeyError(name)
-
-    return unknown
-
-
 @cache
 def accepted_words(op: type[Op], field: str) -> tuple[str, ...] | None:
     """Words that a field takes: () for none, None for any text."""
@@ -138,11 +129,9 @@ def accepted_words(op: type[Op], field: str) -> tuple[str, ...] | None:
 
 
 @cache
-def enum_words(ops: tuple[type[Op], ...]) -> frozenset[str]:
-    """Words that attributes of these ops take."""
-    return frozenset(
-        word for op in ops for name in op.model_fields for word in accepted_words(op, name) or ()
-    )
+def enum_words(op: type[Op]) -> frozenset[str]:
+    """Words that attributes of an op take."""
+    return frozenset(word for name in op.model_fields for word in accepted_words(op, name) or ())
 
 
 def takes_word(op: type[Op], word: str) -> bool:
@@ -167,14 +156,47 @@ def build_op(
     spans: Mapping[str, Span],
     head: Span,
     sink: Diagnostics,
+    known: dict[object, Op],
 ) -> Op | None:
-    """Validate attributes against the op's model; None after errors (recorded in `sink`)."""
+    """Validate attributes against the op's model.
+
+    Args:
+        op_name: its word.
+        op: its declaration.
+        values: the attributes.
+        spans: where each was written.
+        head: where the layer starts.
+        sink: where errors go.
+        known: ops of the same spec that were validated before, to be looked up and added to:
+            layers that are written alike share one.
+
+    Returns:
+        The op; None after errors.
+    """
+    key = (op, *((name, _written(value)) for name, value in values.items()))
     try:
-        return op.model_validate(dict(values))
+        found = known.get(key)
+    except TypeError:  # a value that cannot be looked up, which no op takes
+        found = None
+    if found is not None:
+        return found
+    try:
+        valid = op.model_validate(dict(values))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             _report(op_name, op, detail, spans, head, sink)
         return None
+    known[key] = valid
+    return valid
+
+
+def _written(value: object) -> object:
+    """What two equal values share when ops cannot tell them apart: 1, 1.0 and true differ."""
+    if isinstance(value, list):
+        return (list, *map(_written, value))
+    if isinstance(value, float):
+        return (float, value.hex())
+    return (type(value), value)
 
 
 def _report(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from archc.diagnostics import Label, Span
@@ -13,9 +12,10 @@ from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import Place, mismatch
 from archc.elaborate.ties import Tie
 from archc.graph import Node, Scope, Value
-from archc.graph.typing import Bounds, type_node
+from archc.graph.typing import Typer, type_node
 from archc.ops.base import Op
 from archc.ops.conditions import Refusal
+from archc.records import dataclass, field, replace
 from archc.spec.syntax import Chain
 from archc.spec.words import written_names
 
@@ -37,7 +37,8 @@ class Builder:
 
     Attributes:
         sink: where findings go.
-        bounds: bounds of the symbolic dims.
+        typer: types layers; knows the bounds of the symbolic dims.
+        ops: validated ops by what was written, see `archc.elaborate.arguments.build_op`.
         inputs: the model's inputs by name.
         nodes: in dataflow order.
         scopes: levels of the layer tree.
@@ -49,7 +50,8 @@ class Builder:
     """
 
     sink: CallFindings
-    bounds: Bounds = field(default_factory=dict)
+    typer: Typer = field(default_factory=Typer)
+    ops: dict[object, Op] = field(default_factory=dict)
     inputs: dict[str, Flow] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     scopes: dict[str, Scope] = field(default_factory=dict)
@@ -283,7 +285,7 @@ class Builder:
                 attribute_spans=spans,
                 side=frame.side,
                 implied=implied,
-                bounds=self.bounds,
+                typer=self.typer,
             )
         except Refusal as refusal:
             place = Place(span, frame.path, frame.calls[-1] if frame.calls else None)

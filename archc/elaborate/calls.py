@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Span
@@ -15,13 +14,14 @@ from archc.elaborate.arguments import (
     unknown_attribute,
 )
 from archc.elaborate.blocks import call_block
-from archc.elaborate.env import LayerScope, LayerValue, OpWord, Poisoned, closest
+from archc.elaborate.env import LayerValue, OpWord, Poisoned, closest
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
 from archc.elaborate.keys import apply_keys, refuse_for_weights
 from archc.elaborate.ties import read_ties
 from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
+from archc.records import dataclass, field, replace
 from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Argument, Call
 from archc.spec.tree import Node, Scalar
@@ -63,8 +63,7 @@ def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWor
         except KeyError:
             return OpWord(word)
         if not isinstance(value, (OpWord, LayerValue)) and word in known:
-            named = elaborator.words_of(place.frame.module)(word)
-            value = named if isinstance(named, OpWord) else value
+            value = elaborator.words_of(place.frame.module)(word) or value
     else:
         match = _PYTHON_CALL.fullmatch(word)
         if match is not None and match[1] in known:
@@ -161,7 +160,9 @@ def _op(
     evaluated = _evaluated(elaborator, call, name, op, inputs, place)
     if evaluated.failed:
         return None
-    built = build_op(name, op, evaluated.values, evaluated.places, call.head.span, elaborator.sink)
+    built = build_op(
+        name, op, evaluated.values, evaluated.places, call.head.span, elaborator.sink, builder.ops
+    )
     if built is None:
         return None
     outputs = builder.node(
@@ -175,7 +176,7 @@ def _op(
     )
     if outputs[0] is not None:
         _apply_default_init(elaborator, evaluated, path, inputs[0])
-        _apply_common(elaborator, call, path, elaborator.scope(place, inputs[0]))
+        _apply_common(elaborator, call, path, place, inputs[0])
     for index, output in enumerate(outputs):
         builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]
@@ -192,9 +193,14 @@ def _apply_default_init(
         )
 
 
-def _apply_common(elaborator: Elaborator, call: Call, path: str, scope: LayerScope) -> None:
+def _apply_common(
+    elaborator: Elaborator, call: Call, path: str, place: Place, entering: Flow
+) -> None:
     """Change the layer just made as `init` and `keys` say, and note what `tie` says."""
     init, keys, tie = call.common.init, call.common.keys, call.common.tie
+    if init is None and keys is None and tie is None:
+        return
+    scope = elaborator.scope(place, entering)
     if init is not None:
         elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
     if keys is not None:
@@ -256,6 +262,8 @@ def _field(
         if not isinstance(node, Scalar):
             raise ExpressionError("wrong-type", f"`{name}` is text", node.span)
         return node.text
+    if isinstance(node, Scalar) and not isinstance(literal := node.value, str):
+        return literal
     words = accepted_words(op, name)
     try:
         value = elaborator.evaluator(home, entering).value(

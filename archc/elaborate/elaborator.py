@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Span
 from archc.elaborate.arguments import Evaluator, enum_words
@@ -16,6 +15,7 @@ from archc.elaborate.frame import Flow, Level, Module, Place
 from archc.elaborate.joins import join
 from archc.elaborate.keys import refuse_for_weights
 from archc.ops.base import Op
+from archc.records import dataclass, field, replace
 from archc.spec.expressions import ExpressionError, parse_for, parse_template
 from archc.spec.syntax import (
     NO_COMMON,
@@ -61,6 +61,7 @@ class Elaborator:
     strict: bool = True
     standard: Mapping[str, tuple[Block, Module]] = field(default_factory=dict)
     _depth: int = 0
+    _enums: frozenset[str] | None = None
 
     @property
     def sink(self) -> CallFindings:
@@ -287,23 +288,27 @@ class Elaborator:
     def scope(self, place: Place, flow: Flow) -> LayerScope:
         """Names for a layer at a place, which `flow` enters."""
         entering = None if flow is None else flow.type
-        return LayerScope(place.env, entering, flow is None, self.words_of(place.frame.module))
+        word = self.words_of(place.frame.module)
+        return LayerScope(place.env, entering, flow is None, word, self.enums)
 
-    def words_of(self, module: Module) -> Callable[[str], OpWord | str | None]:
-        """What words mean in a file that nothing in it defines."""
+    def words_of(self, module: Module) -> Callable[[str], OpWord | None]:
+        """The ops and blocks that words mean in a file."""
 
-        def word(name: str) -> OpWord | str | None:
-            if name in self.ops or name in module.blocks or name in self.standard:
-                return OpWord(name, module)
-            return name if name in enum_words(tuple(self.ops.values())) else None
+        def word(name: str) -> OpWord | None:
+            known = name in self.ops or name in module.blocks or name in self.standard
+            return OpWord(name, module) if known else None
 
         return word
+
+    def enums(self) -> frozenset[str]:
+        """Words that attributes of any op take."""
+        if self._enums is None:
+            self._enums = frozenset().union(*map(enum_words, self.ops.values()))
+        return self._enums
 
     def evaluator(self, place: Place, flow: Flow) -> Evaluator:
         """Evaluates arguments of a layer at a place, which `flow` enters."""
         frame = place.frame
-        if frame.env is not place.env:
-            frame = replace(frame, env=place.env)
         return Evaluator(self.scope(place, flow), frame, self.sink, frame.module.words)
 
     def evaluate(self, node: Node, flow: Flow, place: Place) -> object:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Span
+from archc.records import dataclass, field, replace
 from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Layer
 from archc.types import TensorType
@@ -153,14 +153,21 @@ class LayerScope:
         env: loop variables, params, lets.
         entering: type of the entering tensor; None when there is none or it failed.
         failed: whether there is one that failed.
-        word: what a name means that nothing defines: an op, a block, a word that attributes
-            take; None if nothing.
+        word: the op or block that a name means which nothing defines; None if neither.
+        enums: words that attributes of any op take; asked last, since it needs every op.
+        accepts: which further words stand for themselves.
     """
 
     env: Env
     entering: TensorType | None
     failed: bool
-    word: Callable[[str], OpWord | str | None]
+    word: Callable[[str], OpWord | None]
+    enums: Callable[[], Collection[str]]
+    accepts: Callable[[str], bool] | None = None
+
+    def accepting(self, accepts: Callable[[str], bool]) -> LayerScope:
+        """The same scope where some words stand for themselves."""
+        return replace(self, accepts=accepts)
 
     def lookup(self, name: str) -> object:
         """See `Env.lookup`; the last resort is a word of the language."""
@@ -173,9 +180,11 @@ class LayerScope:
         if name == "none":
             return None
         word = self.word(name)
-        if word is None:
-            raise KeyError(name)
-        return word
+        if word is not None:
+            return word
+        if (self.accepts is not None and self.accepts(name)) or name in self.enums():
+            return name
+        raise KeyError(name)
 
     def _entering(self, name: str) -> object:
         if self.entering is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Diagnostic, Diagnostics, Label, Span
+from archc.records import dataclass, field, replace
 
 MAX_CALLS = 3
 """Calls that are shown of a row of them, the innermost ones."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from archc.diagnostics import Span
 from archc.elaborate.env import Env
 from archc.graph import Value
+from archc.records import dataclass, field, replace
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Spec
 

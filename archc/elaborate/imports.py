@@ -7,13 +7,13 @@ reader has to know the words that do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from archc.diagnostics import Diagnostics, Label, Source, Span
 from archc.elaborate.env import closest
+from archc.records import dataclass, field
 from archc.spec.files import read_source
 from archc.spec.read import read_imports, read_spec
 from archc.spec.read_blocks import may_hold_op

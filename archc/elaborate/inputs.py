@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostics, Span
 from archc.elaborate.arguments import Evaluator, shown
 from archc.elaborate.env import Poisoned, closest
 from archc.graph import Value
+from archc.records import dataclass
 from archc.spec.expressions import ExpressionError
 from archc.spec.syntax import Argument, Input
 from archc.spec.tree import Node, Scalar

@@ -67,6 +67,7 @@ def _drop_path(
         {"p": rate.span},
         rate.span,
         elaborator.sink,
+        elaborator.builder.ops,
     )
     if op is None:
         return None
@@ -136,7 +137,15 @@ def _entering(
     if structure.split is None or not elaborator.truth(structure.split, flow, place):
         return [flow] * count
     span = structure.split.span
-    op = build_op("chunk", elaborator.ops["chunk"], {"chunks": count}, {}, span, elaborator.sink)
+    op = build_op(
+        "chunk",
+        elaborator.ops["chunk"],
+        {"chunks": count},
+        {},
+        span,
+        elaborator.sink,
+        elaborator.builder.ops,
+    )
     path = elaborator.builder.imply(place.level, "split", span)
     if op is None:
         return [None] * count
@@ -156,7 +165,15 @@ def _combine(
         return None
     span: Span = structure.head.span
     spans = {"dim": structure.dim.span} if structure.dim is not None else {}
-    op = build_op(op_name, elaborator.ops[op_name], attributes, spans, span, elaborator.sink)
+    op = build_op(
+        op_name,
+        elaborator.ops[op_name],
+        attributes,
+        spans,
+        span,
+        elaborator.sink,
+        elaborator.builder.ops,
+    )
     if op is None:
         return None
     path = elaborator.builder.imply(place.level, op_name, span)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from archc.diagnostics import Diagnostics, Span
@@ -35,6 +34,7 @@ from archc.graph.preconditions import derive_preconditions
 from archc.graph.preprocess import Preprocess
 from archc.graph.renames import Rename
 from archc.ops.base import Op
+from archc.records import dataclass, field
 from archc.spec.expressions import ExpressionError
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Param, Spec
@@ -151,7 +151,8 @@ class _Program:
 
     def _evaluator(self, module: Module) -> Evaluator:
         """Evaluates at the top of a file, where no tensor enters."""
-        scope = LayerScope(module.env, None, False, self.elaborator.words_of(module))
+        words = self.elaborator.words_of(module)
+        scope = LayerScope(module.env, None, False, words, self.elaborator.enums)
         frame = Frame(module, module.env, "", {})
         return Evaluator(scope, frame, self.sink, module.words)
 
@@ -244,7 +245,7 @@ class _Program:
             self.builder.inputs[declared.name.text] = None
         if bound is not None:
             self.builder.inputs.update((value.name, value) for value in bound.values)
-            self.builder.bounds = bound.bounds
+            self.builder.typer.bounds = bound.bounds
             self.preprocess = bind_preprocess(
                 self.spec.preprocess, bound.values, self._evaluator(self.main), self.sink
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -12,6 +11,7 @@ from archc.graph import Node, Value
 from archc.ops.base import Op
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.join import Concat, Mul
+from archc.records import dataclass
 from archc.types import Dim, TensorType, format_dim, provably_differ
 
 MAX_HELP = 2

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from archc.diagnostics import Diagnostics, Label, Span
 from archc.elaborate.env import LayerScope, closest
 from archc.elaborate.keys import check_weight
 from archc.graph import Node, WeightRef
+from archc.records import dataclass, replace
 from archc.spec.expressions import ExpressionError, parse_template
 from archc.spec.tree import Mapping as MappingNode
 from archc.spec.tree import Node as TreeNode

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from archc.graph.graph import Graph, Node, Value
+from archc.records import dataclass
 from archc.types import Dim, TensorType, is_static, substitute, symbols_of
 
 

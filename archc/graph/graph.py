@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from archc.diagnostics import Span
 from archc.graph.preprocess import Preprocess
 from archc.graph.renames import Rename
 from archc.ops.base import Op, Weight
 from archc.ops.conditions import Condition
+from archc.records import dataclass, field
 from archc.types import TensorType
 from archc.types.sizes import SizeSet
 

@@ -11,10 +11,10 @@ are not counted. Layers on the side do not run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from archc.graph.costs import byte_size, values_bytes
 from archc.graph.graph import Graph, Node, Value
+from archc.records import dataclass
 from archc.types import Dim, dim_max, evaluate, provably_at_least, symbols_of
 
 MAX_CANDIDATES = 12

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import lcm
 
 from archc.graph.graph import Node
 from archc.ops.conditions import Condition
+from archc.records import dataclass
 from archc.types import symbols_of
 from archc.types.dims import dim_period
 from archc.types.sizes import ALL_SIZES, MAX_PERIOD, SizeSet, solve

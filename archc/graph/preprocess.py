@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+from archc.records import dataclass
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Layout = Literal["NCHW", "NHWC"]

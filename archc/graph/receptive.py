@@ -13,7 +13,6 @@ axes) no size is claimed, until a layer reads all of them: then the field is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from typing import Literal
@@ -21,6 +20,7 @@ from typing import Literal
 from archc.graph.graph import Graph, Node, Value
 from archc.ops.reach import UNTRACKED, WHOLE, Rational, Reach, scattered
 from archc.ops.spatial import axis_names
+from archc.records import dataclass
 
 MAX_PHASES = 4096
 """Fields of different sizes that one axis is searched for the largest."""

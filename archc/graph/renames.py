@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
 from archc.diagnostics import Span
+from archc.records import dataclass, field
 
 _LEVEL = re.compile(r"[A-Za-z0-9_-]*\*?[A-Za-z0-9_-]*")
 _NEW_LEVEL = re.compile(r"[A-Za-z0-9_*-]+")

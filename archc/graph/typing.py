@@ -7,8 +7,9 @@ from math import prod
 
 from archc.diagnostics import Span
 from archc.graph.graph import Node, Value, WeightRef
-from archc.ops.base import Op
-from archc.ops.conditions import Refusal, ShapeContext
+from archc.ops.base import Op, Weight
+from archc.ops.conditions import Condition, Refusal, ShapeContext
+from archc.records import dataclass, field
 from archc.types import TensorType, format_shape
 from archc.types.dims import DimTooComplexError
 
@@ -16,6 +17,68 @@ Bounds = Mapping[str, tuple[int, int | None]]
 
 MAX_ELEMENTS = 2**63 - 1
 """Elements of one tensor: what the int64 of ONNX and of PyTorch can count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the attributes of a layer and the types of its inputs decide.
+
+    Attributes:
+        outputs: types of what it makes.
+        weights: tensors that it owns.
+        conditions: what must hold at run time for it to work.
+    """
+
+    outputs: tuple[TensorType, ...]
+    weights: tuple[Weight, ...]
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Typer:
+    """Infers types, those of equal layers once: deep networks repeat a few.
+
+    Attributes:
+        bounds: known bounds of the symbolic dims.
+    """
+
+    bounds: Bounds = field(default_factory=dict)
+    # Equal types are one object, since hashing symbolic dims costs more than to look up by id.
+    _types: dict[TensorType, TensorType] = field(default_factory=dict)
+    # The op and the types are kept, so that no other object gets the id of one of them.
+    _known: dict[tuple[int, ...], tuple[Op, Sequence[TensorType], Typed]] = field(
+        default_factory=dict
+    )
+
+    def infer(self, op_name: str, op: Op, types: Sequence[TensorType]) -> Typed:
+        """The types of a layer's outputs, its weights and its conditions.
+
+        Raises:
+            Refusal: the layer cannot work on inputs of these types.
+        """
+        key = (id(op), *map(id, types))
+        known = self._known.get(key)
+        if known is None:
+            typed = _infer(op_name, op, types, self.bounds)
+            outputs = tuple(self._types.setdefault(one, one) for one in typed.outputs)
+            known = (op, types, Typed(outputs, typed.weights, typed.conditions))
+            self._known[key] = known
+        return known[2]
+
+
+def _infer(op_name: str, op: Op, types: Sequence[TensorType], bounds: Bounds) -> Typed:
+    _check_arity(op_name, op, len(types) - len(op.referenced))
+    cx = ShapeContext(bounds)
+    try:
+        inferred = op.infer(cx, *types)
+    except DimTooComplexError as error:
+        raise _too_complex(op_name, error) from None
+    outputs = (inferred,) if isinstance(inferred, TensorType) else inferred
+    _check_not_empty(op_name, outputs)
+    _check_not_too_large(op_name, outputs)
+    weights = op.weights(*types)
+    _check_weights(op_name, weights)
+    return Typed(tuple(outputs), weights, tuple(cx.conditions))
 
 
 def type_node(
@@ -30,7 +93,7 @@ def type_node(
     attribute_spans: Mapping[str, Span] | None = None,
     side: str | None = None,
     implied: bool = False,
-    bounds: Bounds | None = None,
+    typer: Typer | None = None,
 ) -> Node:
     """Infer a layer's output types and weights.
 
@@ -45,34 +108,25 @@ def type_node(
         attribute_spans: where each attribute was written.
         side: see `Node.side`.
         implied: see `Node.implied`.
-        bounds: known bounds of the symbolic dims.
+        typer: knows the bounds of the symbolic dims and the layers typed before.
 
     Raises:
         Refusal: the layer cannot work on these inputs.
     """
-    _check_arity(op_name, op, len(inputs) - len(op.referenced))
-    cx = ShapeContext(bounds or {})
-    types = [value.type for value in inputs]
-    try:
-        inferred = op.infer(cx, *types)
-    except DimTooComplexError as error:
-        raise _too_complex(op_name, error) from None
-    outputs = (inferred,) if isinstance(inferred, TensorType) else inferred
-    _check_not_empty(op_name, outputs)
-    _check_not_too_large(op_name, outputs)
+    typed = (typer or Typer()).infer(op_name, op, [value.type for value in inputs])
     names = keys or {}
     weights = tuple(
         WeightRef(names.get(w.name, f"{path}.{w.name}" if w.name else path), w)
-        for w in op.weights(*types)
+        for w in typed.weights
     )
-    _check_weights(op_name, weights)
     return Node(
         path=path,
         op_name=op_name,
         op=op,
         inputs=tuple(inputs),
         outputs=tuple(
-            Value(path if i == 0 else f"{path}:{i}", type_, span) for i, type_ in enumerate(outputs)
+            Value(path if i == 0 else f"{path}:{i}", type_, span)
+            for i, type_ in enumerate(typed.outputs)
         ),
         weights=weights,
         span=span,
@@ -80,7 +134,7 @@ def type_node(
         side=side,
         implied=implied,
         attribute_spans=attribute_spans or {},
-        conditions=tuple(cx.conditions),
+        conditions=typed.conditions,
     )
 
 
@@ -118,15 +172,15 @@ def _check_not_too_large(op_name: str, outputs: Sequence[TensorType]) -> None:
             )
 
 
-def _check_weights(op_name: str, weights: Sequence[WeightRef]) -> None:
-    for ref in weights:
-        if ref.weight.numel > MAX_ELEMENTS:
-            name = f" `{ref.weight.name}`" if ref.weight.name else ""
+def _check_weights(op_name: str, weights: Sequence[Weight]) -> None:
+    for weight in weights:
+        if weight.numel > MAX_ELEMENTS:
+            name = f" `{weight.name}`" if weight.name else ""
             raise Refusal(
                 "too-large",
                 f"the weight{name} of this `{op_name}` would have "
-                f"{format_shape(ref.weight.shape)}, more elements than 64 bits can count",
-                label=_product(ref.weight.shape),
+                f"{format_shape(weight.shape)}, more elements than 64 bits can count",
+                label=_product(weight.shape),
             )
 
 

@@ -7,7 +7,6 @@ calls it; the targets implement the emitters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from archc.ops.conditions import ShapeContext
 from archc.ops.initial import Init
 from archc.ops.reach import Reaches, untracked
+from archc.records import dataclass
 from archc.types import Dim, DType, TensorType
 
 Literalish = int | float | bool | str | None | Dim | tuple[Any, ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
+from archc.records import dataclass, field
 from archc.types import (
     Dim,
     Expr,

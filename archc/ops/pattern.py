@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
+
+from archc.records import dataclass
 
 ELLIPSIS = "..."
 _TOKEN = re.compile(r"\.\.\.|[()]|[^\s()]+")

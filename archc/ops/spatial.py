@@ -7,7 +7,6 @@ every spatial axis is one `Window`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -17,6 +16,7 @@ from archc.ops.demands import comes_from_here, demand_rank
 from archc.ops.fields import integers, whole
 from archc.ops.padding import pair
 from archc.ops.reach import WHOLE, Reach, Reaches
+from archc.records import dataclass
 from archc.types import Dim, TensorType, format_dim, format_shape
 
 T = TypeVar("T")

@@ -1,118 +1,119 @@
-"""The table of ops: the word in a spec -> its declaration. One line per op."""
+"""The table of ops: the word in a spec -> its declaration. One line per op.
+
+A declaration is imported when its word is first used: a network needs a few of them, and to make
+all their classes takes longer than to check it.
+"""
 
 from __future__ import annotations
 
-from archc.ops.activation import (
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    Identity,
-    LeakyRelu,
-    PRelu,
-    Relu,
-    Relu6,
-)
-from archc.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool, GlobalAvgPool
-from archc.ops.attention import Attention
-from archc.ops.axes import Permute, Squeeze, Transpose, Unsqueeze
-from archc.ops.base import Op
-from archc.ops.batchnorm import BatchNorm
-from archc.ops.conv import Conv
-from archc.ops.conv_transpose import ConvTranspose
-from archc.ops.embedding import AddPositions, Embedding
-from archc.ops.groupnorm import GroupNorm, InstanceNorm
-from archc.ops.join import Add, Concat, Mul, Sub
-from archc.ops.layernorm import LayerNorm, LayerNorm2d, RMSNorm
-from archc.ops.linear import Linear
-from archc.ops.lookup import Lookup, RelativeCoords, RelativeIndex
-from archc.ops.lrn import LRN
-from archc.ops.pad import Pad, PadTo
-from archc.ops.param import AddParam, MulParam, Param, PrependParam
-from archc.ops.parts import Chunk, Select, Slice, Split
-from archc.ops.pool import AvgPool, MaxPool
-from archc.ops.rearrange import Rearrange
-from archc.ops.recurrent import GRU, LSTM, RNN
-from archc.ops.regularise import Dropout, DropPath
-from archc.ops.reshape import Flatten, Reshape
-from archc.ops.resize import Resize
-from archc.ops.rope import Rope
-from archc.ops.scale import Scale
-from archc.ops.smooth import Celu, Elu, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
-from archc.ops.softmax import LogSoftmax, Softmax
-from archc.ops.window import WindowMask, WindowMerge, WindowPartition
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-OPS: dict[str, type[Op]] = {
-    "adaptive_avgpool": AdaptiveAvgPool,
-    "adaptive_maxpool": AdaptiveMaxPool,
-    "add": Add,
-    "add_param": AddParam,
-    "add_positions": AddPositions,
-    "attention": Attention,
-    "avgpool": AvgPool,
-    "batchnorm": BatchNorm,
-    "celu": Celu,
-    "chunk": Chunk,
-    "concat": Concat,
-    "conv": Conv,
-    "conv_transpose": ConvTranspose,
-    "drop_path": DropPath,
-    "dropout": Dropout,
-    "elu": Elu,
-    "embedding": Embedding,
-    "flatten": Flatten,
-    "gelu": Gelu,
-    "global_avgpool": GlobalAvgPool,
-    "groupnorm": GroupNorm,
-    "gru": GRU,
-    "hardsigmoid": Hardsigmoid,
-    "hardswish": Hardswish,
-    "hardtanh": Hardtanh,
-    "identity": Identity,
-    "instancenorm": InstanceNorm,
-    "layernorm": LayerNorm,
-    "layernorm2d": LayerNorm2d,
-    "leaky_relu": LeakyRelu,
-    "linear": Linear,
-    "log_softmax": LogSoftmax,
-    "lookup": Lookup,
-    "lrn": LRN,
-    "lstm": LSTM,
-    "maxpool": MaxPool,
-    "mish": Mish,
-    "mul": Mul,
-    "mul_param": MulParam,
-    "pad": Pad,
-    "pad_to": PadTo,
-    "param": Param,
-    "permute": Permute,
-    "prelu": PRelu,
-    "prepend_param": PrependParam,
-    "rearrange": Rearrange,
-    "relative_coords": RelativeCoords,
-    "relative_index": RelativeIndex,
-    "relu": Relu,
-    "relu6": Relu6,
-    "reshape": Reshape,
-    "resize": Resize,
-    "rmsnorm": RMSNorm,
-    "rnn": RNN,
-    "rope": Rope,
-    "scale": Scale,
-    "select": Select,
-    "selu": Selu,
-    "sigmoid": Sigmoid,
-    "silu": Silu,
-    "slice": Slice,
-    "softmax": Softmax,
-    "softplus": Softplus,
-    "softsign": Softsign,
-    "split": Split,
-    "squeeze": Squeeze,
-    "sub": Sub,
-    "tanh": Tanh,
-    "transpose": Transpose,
-    "unsqueeze": Unsqueeze,
-    "window_mask": WindowMask,
-    "window_merge": WindowMerge,
-    "window_partition": WindowPartition,
-}
+from archc.ops.base import Op
+
+
+class LazyOps(Mapping[str, type[Op]]):
+    """Ops by their words. Looking at the words alone imports no declaration.
+
+    Args:
+        places: word -> the module in `archc.ops` and the class in it.
+    """
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        self._places = places
+        self._imported: dict[str, type[Op]] = {}
+
+    def __getitem__(self, word: str) -> type[Op]:
+        op = self._imported.get(word)
+        if op is None:
+            module, name = self._places[word]
+            op = self._imported[word] = getattr(import_module(f"archc.ops.{module}"), name)
+        return op
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+OPS = LazyOps(
+    {
+        "adaptive_avgpool": ("adaptive_pool", "AdaptiveAvgPool"),
+        "adaptive_maxpool": ("adaptive_pool", "AdaptiveMaxPool"),
+        "add": ("join", "Add"),
+        "add_param": ("param", "AddParam"),
+        "add_positions": ("embedding", "AddPositions"),
+        "attention": ("attention", "Attention"),
+        "avgpool": ("pool", "AvgPool"),
+        "batchnorm": ("batchnorm", "BatchNorm"),
+        "celu": ("smooth", "Celu"),
+        "chunk": ("parts", "Chunk"),
+        "concat": ("join", "Concat"),
+        "conv": ("conv", "Conv"),
+        "conv_transpose": ("conv_transpose", "ConvTranspose"),
+        "drop_path": ("regularise", "DropPath"),
+        "dropout": ("regularise", "Dropout"),
+        "elu": ("smooth", "Elu"),
+        "embedding": ("embedding", "Embedding"),
+        "flatten": ("reshape", "Flatten"),
+        "gelu": ("smooth", "Gelu"),
+        "global_avgpool": ("adaptive_pool", "GlobalAvgPool"),
+        "groupnorm": ("groupnorm", "GroupNorm"),
+        "gru": ("recurrent", "GRU"),
+        "hardsigmoid": ("activation", "Hardsigmoid"),
+        "hardswish": ("activation", "Hardswish"),
+        "hardtanh": ("activation", "Hardtanh"),
+        "identity": ("activation", "Identity"),
+        "instancenorm": ("groupnorm", "InstanceNorm"),
+        "layernorm": ("layernorm", "LayerNorm"),
+        "layernorm2d": ("layernorm", "LayerNorm2d"),
+        "leaky_relu": ("activation", "LeakyRelu"),
+        "linear": ("linear", "Linear"),
+        "log_softmax": ("softmax", "LogSoftmax"),
+        "lookup": ("lookup", "Lookup"),
+        "lrn": ("lrn", "LRN"),
+        "lstm": ("recurrent", "LSTM"),
+        "maxpool": ("pool", "MaxPool"),
+        "mish": ("smooth", "Mish"),
+        "mul": ("join", "Mul"),
+        "mul_param": ("param", "MulParam"),
+        "pad": ("pad", "Pad"),
+        "pad_to": ("pad", "PadTo"),
+        "param": ("param", "Param"),
+        "permute": ("axes", "Permute"),
+        "prelu": ("activation", "PRelu"),
+        "prepend_param": ("param", "PrependParam"),
+        "rearrange": ("rearrange", "Rearrange"),
+        "relative_coords": ("lookup", "RelativeCoords"),
+        "relative_index": ("lookup", "RelativeIndex"),
+        "relu": ("activation", "Relu"),
+        "relu6": ("activation", "Relu6"),
+        "reshape": ("reshape", "Reshape"),
+        "resize": ("resize", "Resize"),
+        "rmsnorm": ("layernorm", "RMSNorm"),
+        "rnn": ("recurrent", "RNN"),
+        "rope": ("rope", "Rope"),
+        "scale": ("scale", "Scale"),
+        "select": ("parts", "Select"),
+        "selu": ("smooth", "Selu"),
+        "sigmoid": ("smooth", "Sigmoid"),
+        "silu": ("smooth", "Silu"),
+        "slice": ("parts", "Slice"),
+        "softmax": ("softmax", "Softmax"),
+        "softplus": ("smooth", "Softplus"),
+        "softsign": ("smooth", "Softsign"),
+        "split": ("parts", "Split"),
+        "squeeze": ("axes", "Squeeze"),
+        "sub": ("join", "Sub"),
+        "tanh": ("smooth", "Tanh"),
+        "transpose": ("axes", "Transpose"),
+        "unsqueeze": ("axes", "Unsqueeze"),
+        "window_mask": ("window", "WindowMask"),
+        "window_merge": ("window", "WindowMerge"),
+        "window_partition": ("window", "WindowPartition"),
+    }
+)

@@ -8,8 +8,9 @@ deep networks and pass broken shallow ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from archc.records import dataclass
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
 from archc.parity.gate import Comparison
+from archc.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from archc.diagnostics import Diagnostic
 from archc.graph.preprocess import Preprocess
+from archc.records import dataclass, field
 from archc.runtime.metadata import read_demands, read_preprocess, unmet_demands
 from archc.types.sizes import SizeSet
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from archc.diagnostics import Label
+from archc.records import dataclass
 from archc.spec.read_chain import COMMON_KEYS, ChainReader, Vocabulary
 from archc.spec.read_entries import EntryReader
 from archc.spec.read_joins import STRUCTURES, read_structure

@@ -7,9 +7,9 @@ for the bodies they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 
 from archc.diagnostics import Diagnostics, Span
+from archc.records import dataclass, replace
 from archc.spec.read_control import is_machine, is_structural, misspelt, read_control
 from archc.spec.read_joins import STRUCTURES, is_structure, read_structure
 from archc.spec.syntax import (

@@ -6,9 +6,9 @@ import difflib
 import keyword
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from archc.diagnostics import Diagnostics, Label
+from archc.records import dataclass
 from archc.spec.read_joins import STRUCTURES
 from archc.spec.syntax import Argument, Param
 from archc.spec.tree import Entry, Scalar, is_empty

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Diagnostics, Source
+from archc.records import dataclass, replace
 from archc.spec.tree import Mapping
 from archc.spec.yaml import parse_yaml
 

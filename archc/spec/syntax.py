@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass, field
 from typing import Literal
 
 from archc.diagnostics import Source, Span
+from archc.records import dataclass, field
 from archc.spec.tree import Node, Scalar
 
 JoinKind = Literal["residual", "concat", "add", "mul"]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from archc.diagnostics import Span
+from archc.records import dataclass, field
 
 Literal: TypeAlias = str | int | float | bool | None
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from yaml.error import MarkedYAMLError, YAMLError
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
+from archc.records import dataclass
 from archc.spec.yaml_flow import quoted
 
 _CLOSING = {"[": "]", "{": "}"}

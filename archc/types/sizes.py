@@ -7,11 +7,11 @@ shapes give rise to: "H >= 63", "H even", "H a multiple of 32, at least 64".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from math import lcm
 from typing import Any, Literal
 
+from archc.records import dataclass
 from archc.types.dims import (
     Dim,
     Expr,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from archc.records import dataclass
 from archc.types.dims import Dim, dim_product, format_dim, is_static
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from archc.compile import check_file, read_with_imports
@@ -16,6 +15,7 @@ from archc.diagnostics import Diagnostics
 from archc.elaborate import Choice, declared_inputs
 from archc.graph import Value
 from archc.graph.costs import sample_macs
+from archc.records import dataclass
 from archc.spec.files import read_source
 from archc.spec.shipped import shipped_files
 from archc.spec.syntax import Spec

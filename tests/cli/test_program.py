@@ -156,6 +156,25 @@ def imported(*arguments: str, cwd: Path) -> set[str]:
     return set(names)
 
 
+def test_checking_makes_the_classes_of_the_ops_in_use_only(tmp_path) -> None:
+    code = (
+        "import sys\nfrom archc.cli import main\n"
+        f"try:\n    main(['check', {str(SPECS / 'lenet5.yaml')!r}])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "from archc.ops.base import Op\n"
+        "made = {op.__name__: op.__pydantic_complete__ for op in Op.__subclasses__()}\n"
+        "print(*(name for name, complete in sorted(made.items()) if complete))\n"
+        "print(*sorted(one for one in sys.modules if one.startswith('archc.ops.')))"
+    )
+    out, err = start(code, cwd=tmp_path).communicate()
+    built, modules = out.splitlines()[-2:]
+    assert not err
+    assert built.split() == ["AvgPool", "Conv", "Flatten", "Linear", "Softmax"]
+    assert not {f"archc.ops.{name}" for name in ("attention", "resize", "window")} & {
+        *modules.split()
+    }
+
+
 @pytest.mark.parametrize("command", [["check"], ["check", "--output-format=sarif"], ["expand"]])
 def test_looking_at_a_spec_imports_no_framework(tmp_path, command) -> None:
     assert imported(*command, str(SPECS / "resnet.yaml"), cwd=tmp_path) == set()

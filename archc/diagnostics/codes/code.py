@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import dedent
 
 from archc.diagnostics.diagnostic import Severity
+from archc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archc.graph.passes.rewriting import Rewriting, counted
 from archc.ops.window import APART, WindowMask
+from archc.records import replace
 
 VANISHING = -10_000.0
 """A score whose exponential is 0 in every float type beside scores below 9,000."""

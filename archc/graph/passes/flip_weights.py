@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archc.graph.graph import Node, WeightRef
 from archc.graph.passes.recipe import Flipped, Recipe
 from archc.graph.passes.rewriting import Rewriting, Uses, counted, recipe_of
 from archc.ops.linear import Linear
+from archc.records import replace
 
 
 def flip_weights(state: Rewriting) -> Rewriting:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from archc.graph.graph import Node, WeightRef
 from archc.graph.passes.recipe import (
@@ -28,6 +27,7 @@ from archc.ops.conv import Conv
 from archc.ops.conv_transpose import ConvTranspose
 from archc.ops.initial import ZEROS
 from archc.ops.linear import Linear
+from archc.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from archc.graph.graph import Node
 from archc.graph.passes.recipe import Along, Flat, Product, Recipe
 from archc.graph.passes.rewriting import Rewriting, Uses, counted, in_inference, recipe_of
@@ -11,6 +9,7 @@ from archc.ops.conv import Conv
 from archc.ops.linear import Linear
 from archc.ops.param import MulParam
 from archc.ops.reach import Reach
+from archc.records import replace
 
 
 def fold_scales(state: Rewriting) -> Rewriting:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archc.graph.graph import WeightRef
+from archc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

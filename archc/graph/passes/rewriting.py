@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from archc.graph.graph import Graph, Node, WeightRef
 from archc.graph.passes.recipe import Recipe, Stored
+from archc.records import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from archc.records import dataclass
 from archc.spec.expressions.fault import (
     MAX_LIST,
     Budget,

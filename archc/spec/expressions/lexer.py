@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass
 from typing import Literal, cast
 
+from archc.records import dataclass
 from archc.spec.expressions.fault import MAX_LENGTH, MAX_NESTING, Fault, limit
 
 Kind = Literal["number", "text", "name", "keyword", "op"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from archc.records import dataclass
 from archc.spec.expressions.expression import (
     Expression,
     ExpressionError,

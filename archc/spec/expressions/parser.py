@@ -6,9 +6,9 @@ import ast
 import difflib
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from archc.records import dataclass
 from archc.spec.expressions.fault import MAX_DEPTH, Fault, limit
 from archc.spec.expressions.functions import FUNCTIONS, INSTEAD_OF
 from archc.spec.expressions.lexer import CONSTANTS, WORDS, check_tokens, tokenize

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from archc.records import dataclass
 from archc.spec.expressions.evaluator import Scope
 from archc.spec.expressions.expression import Expression, ExpressionError, parse_expression
 from archc.spec.expressions.operators import describe

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from archc.graph.graph import Node, WeightRef
 from archc.ops.base import OnnxAttribute, Operand
+from archc.records import dataclass, field
 from archc.types import DType, TensorType
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Diagnostic, Diagnostics, Label
 from archc.graph.graph import Graph, Node, Value, WeightRef
 from archc.ops.base import Operand
+from archc.records import dataclass
 from archc.targets.onnx.builder import GraphBuilder
 from archc.targets.onnx.layer import LayerEmitter
 from archc.targets.onnx.opsets import DEFAULT_OPSET, MIN_OPSET, max_opset, opset_supported

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -12,6 +11,7 @@ import onnx
 from archc.diagnostics import Diagnostic, SpecError
 from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputSet
+from archc.records import dataclass
 from archc.targets.onnx.emit import OnnxModel, emit_onnx
 from archc.targets.onnx.opsets import DEFAULT_OPSET
 from archc.targets.onnx.proto import tensor_proto

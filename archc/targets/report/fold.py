@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from archc.graph import Graph
 from archc.graph.costs import dim_sum
+from archc.records import dataclass
 from archc.targets.report.rows import Row
 from archc.types import Dim
 

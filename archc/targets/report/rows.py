@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from archc.graph import Graph, Node
 from archc.graph.costs import NodeCost, Totals, node_costs, total_cost
 from archc.graph.memory import Peak, peak_memory
 from archc.graph.receptive import Field, receptive_fields
+from archc.records import dataclass
 from archc.types import Dim, Expr, TensorType, symbols_of
 from archc.types.dims import substitute
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from archc.diagnostics.terminal import Painter, Role, display_width, escape_terminal
+from archc.records import dataclass
 from archc.targets.report.cells import bytes_text, count_text, field_size_text, field_text
 from archc.targets.report.fold import Level, Line, Repeat, folded
 from archc.targets.report.rows import Report, Row

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from archc.records import dataclass
 from archc.targets.torch.code import (
     NO_DEFAULT,
     Body,

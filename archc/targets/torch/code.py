@@ -7,10 +7,10 @@ with the values left out, and written once with parameters in their place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
 
+from archc.records import dataclass, field, fields, replace
 from archc.types import DType, TensorType
 
 T = TypeVar("T")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from archc.records import dataclass, field
 from archc.targets.torch.code import (
     ABSENT,
     NO_DEFAULT,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from archc.diagnostics import Diagnostic, Diagnostics
 from archc.graph import Graph
 from archc.graph.graph import WeightRef
+from archc.records import dataclass, field
 from archc.targets.torch.assemble import Assembler
 from archc.targets.torch.classes import ClassCode, docstring
 from archc.targets.torch.functions import functions_called

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from archc.records import dataclass
 from archc.targets.torch.code import (
     Apply,
     Attribute,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from archc.records import dataclass, replace
 from archc.targets.torch.code import Construct, Literal, Name, distinct
 from archc.targets.torch.expressions import construct_text
 from archc.targets.torch.layout import literal_text

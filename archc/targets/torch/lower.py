@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from archc.graph import Node
 from archc.ops.activation import Activation
 from archc.ops.base import Default, Literalish, Operand, TorchCode, TorchModule
+from archc.records import dataclass
 from archc.targets.torch.code import (
     NO_DEFAULT,
     Apply,

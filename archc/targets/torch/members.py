@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from archc.records import dataclass, field
 from archc.targets.torch.code import (
     Construct,
     Container,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from archc.records import dataclass
 from archc.targets.torch.code import (
     ABSENT,
     NO_DEFAULT,

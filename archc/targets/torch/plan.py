@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal as OneOf
 
 from archc.graph import Graph, Value
+from archc.records import dataclass
 from archc.targets.torch.code import (
     Apply,
     Attribute,

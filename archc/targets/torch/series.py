@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from archc.records import dataclass
 from archc.targets.torch.code import distinct
 from archc.targets.torch.layout import literal_text
 

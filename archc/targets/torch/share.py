@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+from archc.records import dataclass, replace
 from archc.targets.torch.code import Body, Literal, Statement, literals, rewrite
 from archc.targets.torch.columns import Given, Shared
 from archc.targets.torch.parameters import parametrise

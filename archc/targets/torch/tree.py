@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from archc.diagnostics import Diagnostics
 from archc.graph import Graph, Node, Scope
 from archc.graph.graph import WeightRef
+from archc.records import dataclass, field, replace
 from archc.targets.torch.code import (
     Apply,
     Attribute,

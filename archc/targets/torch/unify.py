@@ -8,10 +8,10 @@ its result is one of the values it reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
 from itertools import islice, product
 from typing import Any
 
+from archc.records import dataclass, field, fields, replace
 from archc.targets.torch.code import (
     ABSENT,
     Body,

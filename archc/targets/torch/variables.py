@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 
+from archc.records import dataclass, field
 from archc.targets.torch.code import Apply, Body, Invoke, Statement, values_of
 from archc.targets.torch.inline import SUM
 from archc.targets.torch.naming import unique_name, usable_identifier
