@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from archc.compile import Checked, OpTable, check_source
+from archc.compile import Checked, check_source
 from archc.graph import Graph
-from archc.ops.table import OPS
 from archc.spec.tree import Node, Scalar, resolve_plain
 
 
@@ -17,13 +16,11 @@ class SpecAlternatives:
     Args:
         checked: the spec as it was chosen.
         overrides: params that were set, as text.
-        ops: the table of ops.
     """
 
-    def __init__(self, checked: Checked, overrides: Mapping[str, str], ops: OpTable = OPS) -> None:
+    def __init__(self, checked: Checked, overrides: Mapping[str, str]) -> None:
         self.checked = checked
         self.overrides = overrides
-        self.ops = ops
 
     def variants(self) -> Iterator[tuple[str, Graph]]:
         """The other variants by name."""
@@ -58,7 +55,7 @@ class SpecAlternatives:
             return None
         is_file = bool(files) and files[0] == Path(source.name)
         folder = files[0].parent if is_file else Path()
-        return check_source(source, folder, variant, overrides, ops=self.ops).graph
+        return check_source(source, folder, variant, overrides, ops=self.checked.ops).graph
 
     def _params(self, variant: str | None) -> dict[str, object]:
         """What is written for each param: its default, the variant's value, or what was set."""

@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 SpecPath = str | os.PathLike[str]
 
 
-def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Checked:
+def check(
+    spec: SpecPath,
+    *,
+    variant: str | None = None,
+    plugins: Sequence[str] = (),
+    **params: object,
+) -> Checked:
     """Check a spec without building anything.
 
     Args:
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
+        plugins: Python modules with further ops (docs/plugins.md).
         params: params of the spec to override (`num_classes=10`): numbers, booleans, text, lists.
 
     Returns:
@@ -37,13 +44,22 @@ def check(spec: SpecPath, *, variant: str | None = None, **params: object) -> Ch
         TypeError: a param's value is something that a spec cannot hold.
         ValueError: the name of the spec is a variant of the zoo, and `variant` is given too.
     """
-    return check_file(os.fspath(spec), variant, _overrides(params))
+    overrides = _overrides(params)
+    if not plugins:
+        return check_file(os.fspath(spec), variant, overrides)
+    from archc.extensions import Plugin, extended
+
+    found = extended(map(Plugin, plugins))
+    if found.diagnostics:
+        return Checked(None, None, None, found.diagnostics)
+    return check_file(os.fspath(spec), variant, overrides, found.ops)
 
 
 def load(
     spec: SpecPath,
     *,
     variant: str | None = None,
+    plugins: Sequence[str] = (),
     weights: SpecPath | None = None,
     allow_missing: Sequence[str] = (),
     ignore_unexpected: Sequence[str] = (),
@@ -58,6 +74,7 @@ def load(
     Args:
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
+        plugins: Python modules with further ops (docs/plugins.md).
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
         allow_missing: patterns of weights (`fc.*`) that the file may lack, or hold in another
             shape; they are drawn as declared then.
@@ -73,7 +90,7 @@ def load(
     _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    checked = _checked(spec, variant, params, max_parameters)
+    checked = _checked(spec, variant, plugins, params, max_parameters)
     assert checked.graph is not None
     source = emit_torch(checked.graph)
     if any(finding.is_error for finding in source.diagnostics):
@@ -89,6 +106,7 @@ def build(
     *,
     to: Target = "onnx",
     variant: str | None = None,
+    plugins: Sequence[str] = (),
     weights: SpecPath | None = None,
     allow_missing: Sequence[str] = (),
     ignore_unexpected: Sequence[str] = (),
@@ -107,6 +125,7 @@ def build(
         output: the main file; the model's name in the working folder by default.
         to: `onnx` or `torch`.
         variant: which variant.
+        plugins: Python modules with further ops (docs/plugins.md).
         weights: a `.safetensors` or `.pth` file; by default weights are drawn as declared.
         allow_missing: patterns of weights (`fc.*`) that the file may lack, or hold in another
             shape; they are drawn as declared then.
@@ -131,7 +150,7 @@ def build(
 
     if to not in SUFFIXES:
         raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
-    checked = _checked(spec, variant, params, max_parameters)
+    checked = _checked(spec, variant, plugins, params, max_parameters)
     graph = checked.graph
     assert graph is not None
     written = build_graph(
@@ -155,6 +174,7 @@ def verify(
     spec: SpecPath,
     *,
     variant: str | None = None,
+    plugins: Sequence[str] = (),
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
     opset: int = 20,
@@ -167,6 +187,7 @@ def verify(
     Args:
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
+        plugins: Python modules with further ops (docs/plugins.md).
         batches: batch sizes to try; 1, 2 and 3 by default.
         sizes: values of symbolic dims; by default some that the network can take.
         opset: ONNX operator set.
@@ -184,7 +205,7 @@ def verify(
     _need_torch("archc.verify")
     from archc.parity import verify_graph
 
-    graph = _checked(spec, variant, params, max_parameters).graph
+    graph = _checked(spec, variant, plugins, params, max_parameters).graph
     assert graph is not None
     report = verify_graph(graph, batches=batches, sizes=sizes, opset=opset, seed=seed)
     if report.diagnostics:
@@ -193,9 +214,13 @@ def verify(
 
 
 def _checked(
-    spec: SpecPath, variant: str | None, params: dict[str, Any], max_parameters: int
+    spec: SpecPath,
+    variant: str | None,
+    plugins: Sequence[str],
+    params: dict[str, Any],
+    max_parameters: int,
 ) -> Checked:
-    checked = check(spec, variant=variant, **params)
+    checked = check(spec, variant=variant, plugins=plugins, **params)
     if not checked.ok:
         raise SpecError(checked.diagnostics)
     assert checked.graph is not None

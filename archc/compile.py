@@ -13,8 +13,7 @@ from archc.elaborate.arguments import takes_word
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
 from archc.graph.specialise import specialised
-from archc.ops.base import Op
-from archc.ops.table import OPS
+from archc.ops.table import OPS, OpTable
 from archc.records import dataclass, field, replace
 from archc.spec.expressions.fault import steps_in_all
 from archc.spec.files import read_source
@@ -23,9 +22,6 @@ from archc.spec.shipped import Shipped, find_spec, unknown_spec
 from archc.spec.syntax import Spec
 from archc.spec.tree import Node
 from archc.spec.yaml import parse_yaml
-
-OpTable = Mapping[str, type[Op]]
-"""The word in a spec -> its op."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,7 @@ class Checked:
         diagnostics: every finding, in reading order.
         files: every file that was read: the spec, unless it is no file, and what it imports.
         partial: the layers that could be typed, also when there are errors; None without inputs.
+        ops: the table of ops that it was checked with.
     """
 
     source: Source | None
@@ -47,6 +44,7 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     files: tuple[Path, ...] = field(default=())
     partial: Graph | None = None
+    ops: OpTable = field(default_factory=lambda: OPS)
 
     @property
     def ok(self) -> bool:
@@ -150,9 +148,11 @@ def read_with_imports(
         return op in ops and takes_word(ops[op], word)
 
     names = frozenset(ops)
-    standard = standard_blocks(names)
+    builtin = frozenset(OPS)
+    standard = standard_blocks(builtin)
     words = with_blocks(Vocabulary(names, names, takes), standard)
-    importer = Importer(words, names, sink)
+    # A block may have the name of a plugin's op: what a spec means does not hang on plugins.
+    importer = Importer(words, builtin, sink)
     spec = importer.read(source, folder)
     sources = Sources(ops, words, importer.libraries, standard, importer.incomplete)
     return ReadSpec(spec, sources, importer.files)
@@ -189,7 +189,7 @@ def _checked(
             partial = elaborate(read.spec, choice, read.sources, sink)
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors
     graph = partial if whole else None
-    return Checked(source, read.spec, graph, tuple(sink.sorted()), read.files, partial)
+    return Checked(source, read.spec, graph, tuple(sink.sorted()), read.files, partial, ops)
 
 
 def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:

@@ -12,7 +12,7 @@ from archc.diagnostics.codes import CODES, STAGES
 from archc.diagnostics.terminal import escape_terminal
 from archc.elaborate.imports import standard_blocks
 from archc.ops.base import Op
-from archc.ops.table import OPS
+from archc.ops.table import OPS, OpTable
 from archc.spec.syntax import Block, Param
 from archc.spec.tree import Node, Scalar
 
@@ -21,17 +21,18 @@ _HEADING = re.compile(r"^(#+ (?:[a-z-]+|At fault|Mended))$")
 GENERATED = "<!-- Generated from the declarations by tests/docs/test_reference.py. -->"
 
 
-def op_page(name: str, level: int = 1) -> str:
+def op_page(name: str, level: int = 1, ops: OpTable = OPS) -> str:
     """One op as a person reads it: what it does, its attributes, its shape rule, its targets.
 
     Args:
         name: the word in the table of ops.
         level: of its Markdown heading.
+        ops: the table of ops.
 
     Raises:
         KeyError: there is no such op.
     """
-    op = OPS[name]
+    op = ops[name]
     parts = [f"{'#' * level} {name}", inspect.cleandoc(op.__doc__ or "")]
     attributes = list(_attributes(op))
     if attributes:

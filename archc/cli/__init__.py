@@ -99,6 +99,11 @@ def _no_traceback() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("ARCHC_TRACEBACK"):
             raise
+        from archc.cli.checking import blamed_plugin
+
+        blamed = blamed_plugin(error)
+        if blamed is not None:
+            _leave(f"{blamed}\nARCHC_TRACEBACK=1 shows where it happened.", 1)
         _leave(
             f"internal error: {type(error).__name__}: {error}\n"
             "This is a fault of archc; please report it with the spec. "

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from archc.cli.checking import checked_or_exit
 from archc.cli.options import SPEC, budget_option, opset_option, seed_option, spec_options
 from archc.cli.printing import (
     EXIT_ERRORS,
-    checked_or_exit,
     fail,
     need_torch,
     print_diagnostics,

@@ -69,7 +69,10 @@ def _check(
         return [first]
     # The text is read once: standard input has no second time.
     folder = Path.cwd() if spec == "-" else Path(first.source.name).parent
-    return [check_source(first.source, folder, name, overrides) for name in first.spec.variants]
+    return [
+        check_source(first.source, folder, name, overrides, ops=first.ops)
+        for name in first.spec.variants
+    ]
 
 
 def _distinct(results: list[Checked]) -> list[Diagnostic]:

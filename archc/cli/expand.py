@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from archc.cli.checking import checked_or_exit
 from archc.cli.options import SPEC, spec_options
-from archc.cli.printing import checked_or_exit
 from archc.targets.expanded import expanded_spec
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from archc.cli.checking import check_file
+from archc.cli.checking import check_file, op_table
 from archc.cli.options import SPEC, parse_sizes, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics
 from archc.cli.sizes import checked_at
@@ -62,10 +62,11 @@ def command(
 
 
 def _list_topics() -> None:
-    width = max(map(len, (*CODES, *OPS)))
+    ops = op_table()
+    width = max(map(len, (*CODES, *ops)))
     click.echo("Ops:")
-    for name in sorted(OPS):
-        summary = (OPS[name].__doc__ or "").split("\n")[0]
+    for name in sorted(ops):
+        summary = (ops[name].__doc__ or "").split("\n")[0]
         click.echo(f"  {name:{width}}  {summary}")
     click.echo("\nDiagnostic codes:")
     for name in sorted(CODES):
@@ -73,12 +74,13 @@ def _list_topics() -> None:
 
 
 def _explain_word(name: str) -> None:
+    ops = op_table()
     if name in CODES:
         click.echo(CODES[name].as_markdown().rstrip("\n"))
-    elif name in OPS:
-        click.echo(op_page(name), nl=False)
+    elif name in ops:
+        click.echo(op_page(name, ops=ops), nl=False)
     else:
-        close = difflib.get_close_matches(name, (*CODES, *OPS), 1)
+        close = difflib.get_close_matches(name, (*CODES, *ops), 1)
         hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
         if name.endswith((".yaml", ".yml")) or find_spec(name) is not None:
             hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from archc.cli.checking import enable_plugins
 from archc.diagnostics.render import OutputFormat
 from archc.graph.budget import MAX_PARAMETERS
 
@@ -59,7 +60,15 @@ _SIZE = re.compile(r"[0-9]{1,9}")
 
 
 def spec_options(command: Command) -> Command:
-    """Options that choose a variant and set params."""
+    """Options that choose a variant, set params and enable plugins."""
+    command = click.option(
+        "--plugin",
+        multiple=True,
+        metavar="MODULE",
+        expose_value=False,
+        callback=enable_plugins,
+        help="A Python module with further ops; may be repeated.",
+    )(command)
     command = click.option(
         "--set",
         "overrides",

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 import click
 
-from archc.cli.checking import check_file
-from archc.compile import Checked
 from archc.diagnostics import Diagnostic, Severity
 from archc.diagnostics.render import OutputFormat, render
 from archc.diagnostics.terminal import escape_terminal
@@ -52,15 +50,6 @@ def use_color(stream: Any) -> bool:
     if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(stream.isatty())
-
-
-def checked_or_exit(spec: str, variant: str | None, overrides: dict[str, str]) -> Checked:
-    """Check a spec; print what is wrong, and leave with exit code 1 when there are errors."""
-    checked = check_file(spec, variant, overrides)
-    print_diagnostics(complaints(checked.diagnostics))
-    if not checked.ok:
-        raise SystemExit(EXIT_ERRORS)
-    return checked
 
 
 def complaints(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

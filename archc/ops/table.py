@@ -11,6 +11,9 @@ from importlib import import_module
 
 from archc.ops.base import Op
 
+OpTable = Mapping[str, type[Op]]
+"""The word in a spec -> its declaration."""
+
 
 class LazyOps(Mapping[str, type[Op]]):
     """Ops by their words. Looking at the words alone imports no declaration.

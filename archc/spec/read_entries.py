@@ -18,6 +18,17 @@ _WORDS = frozenset({*STRUCTURES, "true", "false", "null", "none", "any", "prev"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def is_identifier(text: str, taken: Collection[str] = ()) -> bool:
+    """Whether a text can be a name in expressions, and no word of the language.
+
+    Args:
+        text: the name.
+        taken: further words that it cannot be.
+    """
+    free = text not in _WORDS and text not in taken and not keyword.iskeyword(text)
+    return free and _IDENTIFIER.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class EntryReader:
     """Reads entries.
@@ -75,9 +86,9 @@ class EntryReader:
         """Whether a key can be a name in expressions; an error when it cannot."""
         text = key.text
         help_ = "such a name is made of letters, digits and `_`, and does not start with a digit"
+        if is_identifier(text, taken):
+            return True
         if _IDENTIFIER.fullmatch(text):
-            if text not in _WORDS and text not in taken and not keyword.iskeyword(text):
-                return True
             help_ = f"`{text}` is a word of the language; choose another name"
         self.sink.error("bad-name", f"`{text}` cannot name {what}", key.span, help=[help_])
         return False

@@ -11,6 +11,7 @@ from archc.diagnostics.codes.expressions import EXPRESSIONS
 from archc.diagnostics.codes.files import FILES
 from archc.diagnostics.codes.layers import LAYERS
 from archc.diagnostics.codes.names import NAMES
+from archc.diagnostics.codes.plugins import PLUGINS
 from archc.diagnostics.codes.running import RUNNING
 from archc.diagnostics.codes.shapes import SHAPES
 from archc.diagnostics.codes.targets import TARGETS
@@ -21,6 +22,7 @@ __all__ = ["CODES", "STAGES", "Code"]
 
 STAGES: dict[str, tuple[Code, ...]] = {
     "files": FILES,
+    "plugins": PLUGINS,
     "yaml": YAML,
     "document": DOCUMENT,
     "layers": LAYERS,
