@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.compile import Checked, check_file
 from archc.diagnostics import SpecError
 from archc.graph.budget import MAX_PARAMETERS, over_budget
+from archc.graph.precision import PRECISIONS, in_dtype
+from archc.types import DType
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +67,7 @@ def load(
     allow_missing: Sequence[str] = (),
     ignore_unexpected: Sequence[str] = (),
     seed: int = 0,
+    dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> torch.nn.Module:
@@ -80,17 +84,19 @@ def load(
             shape; they are drawn as declared then.
         ignore_unexpected: patterns of the file's tensors that the network may have no place for.
         seed: of the drawn weights.
+        dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
     Raises:
         SpecError: the spec or the weights have errors.
+        ValueError: there is no such dtype.
         ModuleNotFoundError: torch is not installed.
     """
     _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    checked = _checked(spec, variant, plugins, params, max_parameters)
+    checked = _checked(spec, variant, plugins, params, max_parameters, dtype)
     assert checked.graph is not None
     source = emit_torch(checked.graph)
     if any(finding.is_error for finding in source.diagnostics):
@@ -111,9 +117,10 @@ def build(
     allow_missing: Sequence[str] = (),
     ignore_unexpected: Sequence[str] = (),
     seed: int = 0,
-    opset: int = 20,
+    opset: int | None = None,
     external_data: bool | None = None,
     optimize: bool = True,
+    dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
     force: bool = False,
     **params: object,
@@ -131,10 +138,11 @@ def build(
             shape; they are drawn as declared then.
         ignore_unexpected: patterns of the file's tensors that the network may have no place for.
         seed: of the drawn weights.
-        opset: ONNX operator set.
+        opset: ONNX operator set; by default 20, and 22 for bfloat16.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
         optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
             weight under its own name.
+        dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
         force: whether weights that archc did not write may be replaced.
         params: params of the spec to override.
@@ -144,13 +152,13 @@ def build(
 
     Raises:
         SpecError: the spec, the weights or the output have errors; nothing was written.
-        ValueError: there is no such target.
+        ValueError: there is no such target or dtype.
     """
     from archc.artifacts import SUFFIXES, build_graph, default_output
 
     if to not in SUFFIXES:
         raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
-    checked = _checked(spec, variant, plugins, params, max_parameters)
+    checked = _checked(spec, variant, plugins, params, max_parameters, dtype)
     graph = checked.graph
     assert graph is not None
     written = build_graph(
@@ -177,8 +185,9 @@ def verify(
     plugins: Sequence[str] = (),
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
-    opset: int = 20,
+    opset: int | None = None,
     seed: int = 0,
+    dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
     **params: object,
 ) -> Report:
@@ -190,8 +199,9 @@ def verify(
         plugins: Python modules with further ops (docs/plugins.md).
         batches: batch sizes to try; 1, 2 and 3 by default.
         sizes: values of symbolic dims; by default some that the network can take.
-        opset: ONNX operator set.
+        opset: ONNX operator set; by default 20, and 22 for bfloat16.
         seed: of weights and inputs.
+        dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
         params: params of the spec to override.
 
@@ -200,12 +210,13 @@ def verify(
 
     Raises:
         SpecError: the spec has errors, or cannot be run at these sizes.
+        ValueError: there is no such dtype.
         ModuleNotFoundError: torch is not installed.
     """
     _need_torch("archc.verify")
     from archc.parity import verify_graph
 
-    graph = _checked(spec, variant, plugins, params, max_parameters).graph
+    graph = _checked(spec, variant, plugins, params, max_parameters, dtype).graph
     assert graph is not None
     report = verify_graph(graph, batches=batches, sizes=sizes, opset=opset, seed=seed)
     if report.diagnostics:
@@ -219,7 +230,11 @@ def _checked(
     plugins: Sequence[str],
     params: dict[str, Any],
     max_parameters: int,
+    dtype: str,
 ) -> Checked:
+    if dtype not in [known.value for known in PRECISIONS]:
+        names = ", ".join(known.value for known in PRECISIONS)
+        raise ValueError(f"a network cannot be built in {dtype!r}; there are {names}")
     checked = check(spec, variant=variant, plugins=plugins, **params)
     if not checked.ok:
         raise SpecError(checked.diagnostics)
@@ -227,7 +242,7 @@ def _checked(
     refused = over_budget(checked.graph, max_parameters)
     if refused is not None:
         raise SpecError([refused])
-    return checked
+    return replace(checked, graph=in_dtype(checked.graph, DType(dtype)))
 
 
 def _overrides(params: Mapping[str, object]) -> dict[str, str]:
@@ -251,12 +266,12 @@ def _weights(
     ignore_unexpected: Sequence[str],
 ) -> WeightSource:
     from archc.alternatives import SpecAlternatives
-    from archc.weights import DrawnWeights, Exceptions, load_weights
+    from archc.weights import CastWeights, DrawnWeights, Exceptions, load_weights
 
     if path is None:
         if allow_missing or ignore_unexpected:
             raise TypeError("allow_missing and ignore_unexpected are about a file of weights")
-        return DrawnWeights(seed)
+        return CastWeights(DrawnWeights(seed))
     assert checked.graph is not None
     source, problems = load_weights(
         os.fspath(path),

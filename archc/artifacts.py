@@ -11,6 +11,7 @@ from archc.diagnostics import Diagnostic
 from archc.graph import Graph
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.graph import WeightRef
+from archc.graph.precision import in_dtype
 from archc.output import OutputError, OutputSet
 from archc.records import dataclass
 from archc.weights import WeightSource
@@ -55,7 +56,7 @@ def build_graph(
     output: Path,
     weights: WeightSource,
     *,
-    opset: int = 20,
+    opset: int | None = None,
     external_data: bool | None = None,
     optimize: bool = True,
     max_parameters: int = MAX_PARAMETERS,
@@ -70,7 +71,7 @@ def build_graph(
         target: `onnx` or `torch`.
         output: the main file; side files stand beside it.
         weights: where the numbers come from.
-        opset: ONNX operator set.
+        opset: ONNX operator set; None for the lowest usual one that has the dtype.
         external_data: whether ONNX weights stand in a file of their own; None decides by size.
         optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
             weight under its own name (`archc.graph.passes`).
@@ -90,12 +91,13 @@ def build_graph(
         return _torch(graph, output, weights, inputs, progress)
     from archc.graph.passes import Rewriting, optimised
     from archc.targets.onnx import write_onnx
-    from archc.weights import ComputedWeights
+    from archc.weights import CastWeights, ComputedWeights
 
-    rewriting = optimised(graph) if optimize else Rewriting(graph)
+    declared = graph.declared or graph
+    rewriting = optimised(declared) if optimize else Rewriting(declared)
     result = write_onnx(
-        rewriting.graph,
-        ComputedWeights(weights, rewriting.recipes),
+        in_dtype(rewriting.graph, graph.dtype),
+        CastWeights(ComputedWeights(weights, rewriting.recipes)),
         output,
         opset=opset,
         external=external_data,

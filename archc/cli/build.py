@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ import click
 from click.core import ParameterSource
 
 from archc.cli.checking import checked_or_exit
-from archc.cli.options import SPEC, budget_option, opset_option, seed_option, spec_options
+from archc.cli.options import (
+    SPEC,
+    budget_option,
+    dtype_option,
+    opset_option,
+    seed_option,
+    spec_options,
+)
 from archc.cli.printing import (
     EXIT_ERRORS,
     fail,
@@ -19,6 +27,8 @@ from archc.cli.printing import (
 )
 from archc.cli.progress import Progress, format_size
 from archc.compile import Checked
+from archc.graph.precision import in_dtype
+from archc.types import DType
 
 if TYPE_CHECKING:
     from archc.alternatives import SpecAlternatives
@@ -65,6 +75,7 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize"
 )
 @seed_option("Of the weights that are drawn.")
 @opset_option
+@dtype_option
 @click.option(
     "--external-data/--no-external-data",
     default=None,
@@ -91,7 +102,8 @@ def command(
     allow_missing: tuple[str, ...],
     ignore_unexpected: tuple[str, ...],
     seed: int,
-    opset: int,
+    opset: int | None,
+    dtype: str,
     external_data: bool | None,
     optimize: bool,
     max_parameters: int,
@@ -112,12 +124,13 @@ def command(
     if verify:
         need_torch("`--verify`")
     from archc.alternatives import SpecAlternatives
-    from archc.weights import DrawnWeights, Exceptions
+    from archc.weights import CastWeights, DrawnWeights, Exceptions
 
     checked = checked_or_exit(spec, variant, overrides)
-    graph = checked.graph
-    assert graph is not None
-    source: WeightSource = DrawnWeights(seed)
+    assert checked.graph is not None
+    graph = in_dtype(checked.graph, DType(dtype))
+    checked = replace(checked, graph=graph)
+    source: WeightSource = CastWeights(DrawnWeights(seed))
     if weights is not None:
         others = SpecAlternatives(checked, overrides)
         source = _loaded(weights, graph, Exceptions(allow_missing, ignore_unexpected), others, seed)
@@ -171,7 +184,7 @@ def _write(
     source: WeightSource,
     weights: str | None,
     *,
-    opset: int,
+    opset: int | None,
     external_data: bool | None,
     optimize: bool,
     max_parameters: int,
@@ -201,7 +214,12 @@ def _write(
 
 
 def _verify(
-    graph: Graph, target: Target, written: Written, weights: WeightSource, opset: int, seed: int
+    graph: Graph,
+    target: Target,
+    written: Written,
+    weights: WeightSource,
+    opset: int | None,
+    seed: int,
 ) -> bool:
     """Compare what was just written, read back, with the other target."""
     from archc.cli.verify import print_report

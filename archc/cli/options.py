@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem
 from archc.cli.checking import enable_plugins
 from archc.diagnostics.render import OutputFormat
 from archc.graph.budget import MAX_PARAMETERS
+from archc.graph.precision import PRECISIONS
+from archc.types import DType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -101,9 +103,19 @@ def opset_option(command: Command) -> Command:
     return click.option(
         "--opset",
         type=click.IntRange(min=1),
-        default=20,
-        show_default=True,
+        show_default="20; 22 for bfloat16",
         help="ONNX operator set.",
+    )(command)
+
+
+def dtype_option(command: Command) -> Command:
+    """The option that chooses the dtype of the network."""
+    return click.option(
+        "--dtype",
+        type=click.Choice([dtype.value for dtype in PRECISIONS]),
+        default=DType.FLOAT32.value,
+        show_default=True,
+        help="What weights and results are, inputs and outputs too.",
     )(command)
 
 

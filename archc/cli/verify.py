@@ -10,6 +10,7 @@ from archc.cli.checking import check_file
 from archc.cli.options import (
     SPEC,
     budget_option,
+    dtype_option,
     opset_option,
     parse_sizes,
     seed_option,
@@ -18,6 +19,8 @@ from archc.cli.options import (
 from archc.cli.printing import EXIT_ERRORS, complaints, need_torch, print_diagnostics, print_line
 from archc.cli.progress import Progress
 from archc.graph.budget import over_budget
+from archc.graph.precision import in_dtype
+from archc.types import DType
 
 if TYPE_CHECKING:
     from archc.graph import Graph
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...", type=SPEC)
 @spec_options
 @opset_option
+@dtype_option
 @seed_option("Of weights and inputs.")
 @budget_option
 @click.option(
@@ -47,7 +51,8 @@ def command(
     specs: tuple[str, ...],
     variant: str | None,
     overrides: dict[str, str],
-    opset: int,
+    opset: int | None,
+    dtype: str,
     seed: int,
     batches: tuple[int, ...],
     at: dict[str, int],
@@ -62,14 +67,14 @@ def command(
     need_torch("`archc verify`")
     ok = True
     for spec in specs:
-        graph = _checked(spec, variant, overrides, max_parameters)
+        graph = _checked(spec, variant, overrides, max_parameters, DType(dtype))
         ok = graph is not None and _verify(graph, opset, seed, batches, at) and ok
     if not ok:
         raise SystemExit(EXIT_ERRORS)
 
 
 def _checked(
-    spec: str, variant: str | None, overrides: dict[str, str], max_parameters: int
+    spec: str, variant: str | None, overrides: dict[str, str], max_parameters: int, dtype: DType
 ) -> Graph | None:
     """The graph of a spec; None after errors (printed)."""
     checked = check_file(spec, variant, overrides)
@@ -80,11 +85,11 @@ def _checked(
     if refused is not None:
         print_diagnostics([refused])
         return None
-    return checked.graph
+    return in_dtype(checked.graph, dtype)
 
 
 def _verify(
-    graph: Graph, opset: int, seed: int, batches: tuple[int, ...], sizes: dict[str, int]
+    graph: Graph, opset: int | None, seed: int, batches: tuple[int, ...], sizes: dict[str, int]
 ) -> bool:
     with Progress() as progress:
         from archc.parity import verify_graph

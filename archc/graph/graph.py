@@ -10,7 +10,7 @@ from archc.graph.renames import Rename
 from archc.ops.base import Op, Weight
 from archc.ops.conditions import Condition
 from archc.records import dataclass, field
-from archc.types import TensorType
+from archc.types import DType, TensorType
 from archc.types.sizes import SizeSet
 
 
@@ -128,6 +128,9 @@ class Graph:
         promised: symbol -> the sizes that the spec promises to feed.
         preprocess: input name -> what makes it of an image.
         renames: rules for keys of checkpoints that are not the network's.
+        dtype: what stands where the spec says float32.
+        declared: the same network in float32, where it is in another dtype; passes rewrite it,
+            and checkpoints are held against it.
     """
 
     name: str
@@ -140,6 +143,8 @@ class Graph:
     promised: Mapping[str, SizeSet] = field(default_factory=dict)
     preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
     renames: tuple[Rename, ...] = ()
+    dtype: DType = DType.FLOAT32
+    declared: Graph | None = None
 
     def weights(self) -> Iterator[WeightRef]:
         """Every weight in node order (the order of the `state_dict` unless a target says else).

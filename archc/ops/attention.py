@@ -382,12 +382,13 @@ class Attention(Op):
         named = dict(zip(self.referenced, xs[count:], strict=True))
         sizes = self._sizes([x.type for x in xs[:count]])
         terms = [named["bias"]] if "bias" in named else []
-        terms += mask_terms(g, named.get("mask"), named.get("visible"))
+        dtype = xs[0].type.dtype
+        terms += mask_terms(g, named.get("mask"), named.get("visible"), dtype)
         scale, cosine = self._scale(sizes), named.get("cosine")
         if g.opset >= NATIVE_OPSET and cosine is None:
             return attend_natively(
                 g, xs[:count], sizes, scale=scale, causal=self.causal, terms=terms
             )
         if self.causal:
-            terms.append(causal_term(g, sizes))
+            terms.append(causal_term(g, sizes, dtype))
         return attend(g, xs[:count], sizes, scale=scale, cosine=cosine, terms=terms)

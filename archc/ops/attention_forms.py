@@ -15,9 +15,13 @@ MAX_LOGIT_SCALE = math.log(100.0)
 
 _ONNX_BOOL = 9  # onnx.TensorProto.BOOL
 
-HIDDEN = -1.7014117331926443e38
-"""Half the lowest float32, added to the score of what is hidden: with a score it is no infinity, so
-that where everything is hidden the weights are equal and not nan."""
+HIDDEN = {
+    DType.FLOAT32: -1.7014117331926443e38,
+    DType.BFLOAT16: -1.6947656946257677e38,
+    DType.FLOAT16: -32752.0,
+}
+"""Half the lowest number of each dtype, added to the score of what is hidden: with a score it is no
+infinity, so that where everything is hidden the weights are equal and not nan."""
 
 
 class AttentionSizes(NamedTuple):
@@ -150,13 +154,16 @@ def _scaled(g: OnnxEmitter, scores: Operand, logarithm: Operand) -> Operand:
     return g.op("Mul", scores, factor, type=scores.type)
 
 
-def mask_terms(g: OnnxEmitter, mask: Operand | None, visible: Operand | None) -> list[Operand]:
+def mask_terms(
+    g: OnnxEmitter, mask: Operand | None, visible: Operand | None, dtype: DType
+) -> list[Operand]:
     """Masks as terms of the scores; what two of them hide is hidden once.
 
     Args:
         g: the emitter.
         mask: [..., length, context], in all heads alike: numbers, or what is seen.
         visible: [..., context], the keys that are seen by all queries.
+        dtype: of the scores.
     """
     terms: list[Operand] = []
     seen: list[Operand] = []
@@ -172,16 +179,16 @@ def mask_terms(g: OnnxEmitter, mask: Operand | None, visible: Operand | None) ->
         shape = (*seen[1].type.shape[:-2], *seen[0].type.shape[-2:])
         seen = [g.op("And", *seen, type=TensorType(shape, DType.BOOL))]
     if seen:
-        zero, low = (g.constant(value, DType.FLOAT32, ()) for value in (0.0, HIDDEN))
-        hiding = TensorType(seen[0].type.shape)
+        zero, low = (g.constant(value, dtype, ()) for value in (0.0, HIDDEN[dtype]))
+        hiding = TensorType(seen[0].type.shape, dtype)
         terms.append(g.op("Where", seen[0], zero, low, type=hiding))
     return terms
 
 
-def causal_term(g: OnnxEmitter, sizes: AttentionSizes) -> Operand:
+def causal_term(g: OnnxEmitter, sizes: AttentionSizes, dtype: DType) -> Operand:
     """Minus infinity for each pair of a query and a later key."""
-    square = TensorType((sizes.length, sizes.context))
-    never = g.constant(-math.inf, DType.FLOAT32, ())
+    square = TensorType((sizes.length, sizes.context), dtype)
+    never = g.constant(-math.inf, dtype, ())
     full = g.op("Expand", never, g.dims(square.shape), type=square)
     return g.op("Trilu", full, g.constant(1), type=square, upper=1)
 

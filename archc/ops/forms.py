@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archc.ops.base import OnnxEmitter, Operand
-from archc.types import Dim, TensorType
+from archc.types import Dim, DType, TensorType
 
 
 def scalar(g: OnnxEmitter, value: float, like: Operand) -> Operand:
@@ -47,16 +47,47 @@ def reduce_mean(g: OnnxEmitter, x: Operand, axes: Sequence[int]) -> Operand:
     return reduce(g, "ReduceMean", x, axes, keepdims=1, type=x.type.with_shape(shape))
 
 
+_DATA_TYPES = {DType.FLOAT32: 1, DType.FLOAT16: 10, DType.BFLOAT16: 16}
+"""What ONNX calls them (`TensorProto.DataType`)."""
+
+
+def cast(g: OnnxEmitter, x: Operand, dtype: DType, *, last: bool = False) -> Operand:
+    """`x` in another floating dtype; the layer's output if it is the `last` node."""
+    if x.type.dtype is dtype:
+        return x
+    type_ = None if last else TensorType(x.type.shape, dtype)
+    return g.op("Cast", x, type=type_, to=_DATA_TYPES[dtype])
+
+
+def widened(g: OnnxEmitter, x: Operand) -> Operand:
+    """`x` in float32 where it has fewer bits: squares and their sums would not fit.
+
+    Norms accumulate in float32 on every backend of torch, and ONNX's own operators likewise.
+    """
+    short = x.type.dtype in (DType.FLOAT16, DType.BFLOAT16)
+    return cast(g, x, DType.FLOAT32) if short else x
+
+
 def standardise(g: OnnxEmitter, x: Operand, axes: Sequence[int], eps: float) -> Operand:
     """`(x - mean) / sqrt(var + eps)` over `axes`, with the biased variance."""
-    centred = g.op("Sub", x, reduce_mean(g, x, axes), type=x.type)
-    return divide_by_rms(g, centred, axes, eps, x.type)
+    wide = widened(g, x)
+    centred = g.op("Sub", wide, reduce_mean(g, wide, axes), type=wide.type)
+    return cast(g, _divided(g, centred, axes, eps, wide.type), x.type.dtype)
 
 
 def divide_by_rms(
     g: OnnxEmitter, x: Operand, axes: Sequence[int], eps: float, type: TensorType | None
 ) -> Operand:
     """`x / sqrt(mean(x * x) + eps)` over `axes`; the layer's output when `type` is None."""
+    wide = widened(g, x)
+    if wide is x:
+        return _divided(g, x, axes, eps, type)
+    return cast(g, _divided(g, wide, axes, eps, wide.type), x.type.dtype, last=type is None)
+
+
+def _divided(
+    g: OnnxEmitter, x: Operand, axes: Sequence[int], eps: float, type: TensorType | None
+) -> Operand:
     mean = reduce_mean(g, g.op("Mul", x, x, type=x.type), axes)
     shifted = g.op("Add", mean, scalar(g, eps, x), type=mean.type)
     return g.op("Div", x, g.op("Sqrt", shifted, type=mean.type), type=type)

@@ -238,7 +238,9 @@ class Split(Op):
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.split([...], dim=dim)`."""
-        return t.expr("{0}.split({sizes}, dim={dim})", x, sizes=self.sizes, dim=self.dim)
+        only = "[0]" if len(self.sizes) == 1 else ""  # one result is a tensor, not a tuple
+        template = f"{{0}}.split({{sizes}}, dim={{dim}}){only}"
+        return t.expr(template, x, sizes=self.sizes, dim=self.dim)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> tuple[Operand, ...]:
         """Split."""
@@ -287,7 +289,9 @@ class Chunk(Op):
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """`x.chunk(chunks, dim=dim)`."""
-        return t.expr("{0}.chunk({chunks}, dim={dim})", x, chunks=self.chunks, dim=self.dim)
+        only = "[0]" if self.chunks == 1 else ""  # one result is a tensor, not a tuple
+        template = f"{{0}}.chunk({{chunks}}, dim={{dim}}){only}"
+        return t.expr(template, x, chunks=self.chunks, dim=self.dim)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> tuple[Operand, ...]:
         """Split."""

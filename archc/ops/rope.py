@@ -8,11 +8,11 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_float32, demand_rank, demand_static
 from archc.ops.fields import Flag, PositiveInt, PositiveNumber
-from archc.ops.forms import reshape
+from archc.ops.forms import cast, reshape
 from archc.ops.reach import Reaches, pointwise
 from archc.types import DType, TensorType, format_shape, is_static
 
-_ONNX_FLOAT, _ONNX_DOUBLE = 1, 11  # onnx.TensorProto.FLOAT, DOUBLE
+_ONNX_DOUBLE = 11  # onnx.TensorProto.DOUBLE
 
 
 class Rope(Op):
@@ -110,9 +110,7 @@ class Rope(Op):
             positions = g.op("Unsqueeze", counted, g.constant([1, 2, 3]), type=column)
         type_ = TensorType((length, 1, *place), DType.FLOAT64)
         angles = g.op("Mul", positions, g.constant(speeds, DType.FLOAT64, place), type=type_)
-        single = TensorType(type_.shape)
         cos, sin = (
-            g.op("Cast", g.op(op_type, angles, type=type_), type=single, to=_ONNX_FLOAT)
-            for op_type in ("Cos", "Sin")
+            cast(g, g.op(op_type, angles, type=type_), x.dtype) for op_type in ("Cos", "Sin")
         )
         return cos, sin

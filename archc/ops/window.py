@@ -209,7 +209,7 @@ class WindowMask(_Windows):
         """[N, H, W, C] -> [windows, window * window, window * window]."""
         rows, columns = self._axes("window_mask", x)
         places = self.window**2
-        return TensorType((rows.windows * columns.windows, places, places), DType.FLOAT32)
+        return x.with_shape((rows.windows * columns.windows, places, places))
 
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
         """No element is read."""
@@ -242,4 +242,4 @@ class WindowMask(_Windows):
                 values += [0.0 if a == b else self.apart for a in regions for b in regions]
         places = self.window**2
         shape = (rows.windows * columns.windows, places, places)
-        return g.constant(values, DType.FLOAT32, shape)
+        return g.constant(values, x.type.dtype, shape)

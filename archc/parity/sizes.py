@@ -11,6 +11,7 @@ from archc.graph import Graph
 from archc.ops.conditions import Condition
 from archc.types import DType, evaluate, format_shape, symbols_of
 from archc.types.sizes import describe_sizes
+from archc.weights.bfloat16 import bfloat16_bits, bfloat16_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,7 +86,7 @@ def draw_inputs(graph: Graph, sizes: Mapping[str, int], seed: int) -> dict[str, 
             numbers: Array = rng.standard_normal(shape)
         else:
             numbers = rng.integers(0, bounds.get(value.name, 2), shape)
-        feed[value.name] = np.asarray(numbers).astype(value.type.dtype.value)
+        feed[value.name] = _in_dtype(np.asarray(numbers), value.type.dtype)
     return feed
 
 
@@ -100,6 +101,13 @@ def _index_bounds(graph: Graph) -> dict[str, int]:
     return bounds
 
 
+def _in_dtype(numbers: Array, dtype: DType) -> Array:
+    """Numbers of a dtype; those of bfloat16 are held in float32."""
+    if dtype is DType.BFLOAT16:
+        return bfloat16_values(bfloat16_bits(numbers))
+    return numbers.astype(dtype.value)
+
+
 def unfeedable(graph: Graph) -> list[Diagnostic]:
     """Inputs that numpy cannot hold, so that no runtime can be fed from Python."""
     return [
@@ -110,7 +118,7 @@ def unfeedable(graph: Graph) -> list[Diagnostic]:
             help=("declare the input as float32 and cast it in the network",),
         )
         for value in graph.inputs
-        if value.type.dtype is DType.BFLOAT16
+        if value.type.dtype is DType.BFLOAT16 is not graph.dtype
     ]
 
 

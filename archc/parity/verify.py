@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
-from archc.parity.gate import Comparison, compare
+from archc.parity.emulated import emulated
+from archc.parity.gate import GATES, Comparison, Gate, compare
 from archc.parity.report import Report
 from archc.parity.sizes import choose_sizes, draw_inputs, unfeedable
 from archc.runtime import RunError, first_line, open_model
-from archc.weights import RandomisedWeights, WeightSource
+from archc.types import DType
+from archc.weights import CastWeights, RandomisedWeights, WeightSource
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +37,7 @@ def verify_graph(
     *,
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
-    opset: int = 20,
+    opset: int | None = None,
     seed: int = 0,
     weights: WeightSource | None = None,
     model: Path | None = None,
@@ -49,7 +51,7 @@ def verify_graph(
         batches: values of the batch symbol (the first dim of the first input); by default 1, 2
             and 3.
         sizes: values of further symbolic dims; by default some that meet all conditions.
-        opset: ONNX operator set to write.
+        opset: ONNX operator set to write; None for the usual one.
         seed: of weights and inputs.
         weights: weights to use; by default randomised ones, batch-norm statistics and biases
             included, because default initialisation hides mistakes.
@@ -70,7 +72,7 @@ def verify_graph(
         return Report(graph.name, (), tuple(problems))
     if source is not None:
         code = replace(code, text=source.read_text(encoding="utf-8"))
-    weights = weights or RandomisedWeights(seed)
+    weights = weights or CastWeights(RandomisedWeights(seed))
     with tempfile.TemporaryDirectory(prefix="archc-verify-") as folder:
         if model is None:
             tell(f"{graph.name}: writing ONNX")
@@ -79,6 +81,8 @@ def verify_graph(
             problems = [d for d in written.diagnostics if d.is_error]
             if problems:
                 return Report(graph.name, (), tuple(problems))
+        if graph.dtype is DType.BFLOAT16:
+            model = emulated(model, Path(folder))
         tell(f"{graph.name}: loading PyTorch")
         module = load_module(code, weights).eval()
         try:
@@ -95,10 +99,28 @@ def run_torch(graph: Graph, module: Any, feed: Feed) -> dict[str, Array]:
     import torch
 
     with torch.no_grad():
-        result = module(*(torch.from_numpy(feed[value.name]) for value in graph.inputs))
+        result = module(*(_tensor(feed[value.name], value.type.dtype) for value in graph.inputs))
     if isinstance(result, dict):
-        return {name: tensor.numpy() for name, tensor in result.items()}
-    return {next(iter(graph.outputs)): result.numpy()}
+        return {name: _array(tensor) for name, tensor in result.items()}
+    return {next(iter(graph.outputs)): _array(result)}
+
+
+def _tensor(array: Array, dtype: DType) -> Any:
+    """An input; numpy holds bfloat16 in float32."""
+    import numpy as np
+    import torch
+
+    tensor = torch.from_numpy(array)
+    short = dtype is DType.BFLOAT16 and array.dtype == np.float32
+    return tensor.to(torch.bfloat16) if short else tensor
+
+
+def _array(tensor: Any) -> Array:
+    """A result; numpy holds bfloat16 in float32."""
+    import torch
+
+    array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    return array
 
 
 def _compare(
@@ -109,6 +131,7 @@ def _compare(
     seed: int,
     tell: Tell,
 ) -> Iterator[Comparison]:
+    gate = GATES.get(graph.dtype, Gate())
     feeds = [draw_inputs(graph, size, seed + index) for index, size in enumerate(runs)]
     single = [_run(graph, module, feed, tell) for feed in feeds]
     module.double()
@@ -122,7 +145,7 @@ def _compare(
                 outputs = f"PyTorch has {sorted(mine)}, ONNX {sorted(results)}"
                 raise _TargetError(f"`{graph.name}` has other outputs on each target: {outputs}")
             for name, theirs in results.items():
-                yield compare(name, size, optimized, mine[name], theirs, reference[name])
+                yield compare(name, size, optimized, mine[name], theirs, reference[name], gate)
 
 
 def _run(graph: Graph, module: Any, feed: Feed, tell: Tell) -> dict[str, Array]:

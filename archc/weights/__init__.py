@@ -5,6 +5,7 @@ Importing this package imports numpy; import it where weights are used.
 
 from __future__ import annotations
 
+from archc.weights.cast import CastWeights
 from archc.weights.computed import ComputedWeights
 from archc.weights.drawn import DrawnWeights
 from archc.weights.likely import Alternatives
@@ -16,6 +17,7 @@ from archc.weights.source import WeightSource
 
 __all__ = [
     "Alternatives",
+    "CastWeights",
     "ComputedWeights",
     "DrawnWeights",
     "Exceptions",

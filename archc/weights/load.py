@@ -11,6 +11,7 @@ import numpy as np
 
 from archc.diagnostics import Diagnostic
 from archc.graph.graph import Graph, WeightRef
+from archc.weights.cast import CastWeights, WideWeights, overflows
 from archc.weights.drawn import DrawnWeights, little_endian
 from archc.weights.files import BadFileError, Checkpoint, Stored, open_checkpoint
 from archc.weights.fit import fit_findings
@@ -66,7 +67,8 @@ def load_weights(
     Keys, shapes and dtypes must be the network's, but for the exceptions and for what the spec
     renames. Batch-norm counters may be absent, as torch allows, and count from zero then. A tied
     weight may stand under any of its keys, or under several. Tensors are read when they are asked
-    for.
+    for. A network of fewer bits takes a checkpoint of float32, which is rounded, or of its own
+    dtype.
 
     Args:
         path: the file.
@@ -78,6 +80,25 @@ def load_weights(
     Returns:
         The weights, or None when the file does not fit, and what was found.
     """
+    declared = graph.declared or graph
+    loaded, findings = _load(path, declared, exceptions, alternatives, seed)
+    if declared is graph:
+        return loaded, findings
+    if loaded is None:
+        own, others = _load(path, graph, exceptions, None, seed)
+        return (None, findings) if own is None else (CastWeights(WideWeights(own, graph)), others)
+    too_large = overflows(graph, loaded)
+    return (None, too_large) if too_large else (CastWeights(loaded), findings)
+
+
+def _load(
+    path: str | Path,
+    graph: Graph,
+    exceptions: Exceptions,
+    alternatives: Alternatives | None,
+    seed: int,
+) -> tuple[WeightSource | None, list[Diagnostic]]:
+    """The weights as a file holds them."""
     path = Path(path)
     try:
         opened = open_checkpoint(path)
@@ -114,7 +135,7 @@ class CheckpointWeights:
         self._checkpoint = checkpoint
         self._stored = stored
         self._drawn = drawn
-        self._initial = DrawnWeights(seed)
+        self._initial = CastWeights(DrawnWeights(seed))
 
     def array(self, ref: WeightRef) -> Array:
         """The whole weight; see `WeightSource.array`."""
@@ -132,7 +153,8 @@ class CheckpointWeights:
         step = max(1, CHUNK * _rows(ref) // ref.weight.numel)
         for start in range(0, _rows(ref), step):
             part = self._checkpoint.rows(key, start, min(_rows(ref), start + step))
-            yield little_endian(part).reshape(-1).data.cast("B")
+            # Viewed as bytes: memory cannot be exported as bfloat16, which is no type of numpy.
+            yield little_endian(part).reshape(-1).view(np.uint8).data
 
 
 def _rows(ref: WeightRef) -> int:

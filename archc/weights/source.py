@@ -21,7 +21,10 @@ class WeightSource(Protocol):
     """Where the numbers of a network come from."""
 
     def array(self, ref: WeightRef) -> Array:
-        """The whole weight, in its shape and dtype; the caller may change it."""
+        """The whole weight, in its shape and dtype; the caller may change it.
+
+        bfloat16, which numpy does not have, as its bits.
+        """
         ...
 
     def chunks(self, ref: WeightRef) -> Iterator[memoryview]:

@@ -16,9 +16,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from archc.cli.build import command
+from archc.graph.precision import PRECISIONS
 from archc.output import OutputFile
 from archc.runtime import open_session
 from archc.targets.onnx import DEFAULT_OPSET
+from archc.targets.onnx.opsets import default_opset
+from archc.types import DType
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -219,7 +222,9 @@ def test_options_of_onnx_are_refused_for_torch(cli, small, option) -> None:
 
 def test_default_opset_is_that_of_the_target() -> None:
     (option,) = (param for param in command.params if param.name == "opset")
-    assert option.default == DEFAULT_OPSET
+    written = {dtype: default_opset(dtype) for dtype in PRECISIONS}
+    assert set(written.values()) == {DEFAULT_OPSET, written[DType.BFLOAT16]}
+    assert option.show_default == f"{DEFAULT_OPSET}; {written[DType.BFLOAT16]} for bfloat16"
 
 
 @pytest.mark.parametrize("opset", ["1", "999"])

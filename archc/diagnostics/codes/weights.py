@@ -96,6 +96,15 @@ WEIGHTS = (
         needs="a second build over trained weights",
     ),
     entry(
+        "weights-overflow",
+        "A weight of the checkpoint is too large for the dtype",
+        """
+        float16 ends at 65504; what is beyond would become infinite. bfloat16 has the range of
+        float32 and fewer digits.
+        """,
+        needs="a checkpoint with a weight beyond 65504",
+    ),
+    entry(
         "bad-weights-file",
         "The weights file cannot be read",
         """

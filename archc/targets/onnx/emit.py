@@ -10,10 +10,18 @@ from archc.graph.graph import Graph, Node, Value, WeightRef
 from archc.ops.base import Operand
 from archc.records import dataclass
 from archc.targets.onnx.builder import GraphBuilder
+from archc.targets.onnx.dtypes import untaken_dtypes
 from archc.targets.onnx.layer import LayerEmitter
-from archc.targets.onnx.opsets import DEFAULT_OPSET, MIN_OPSET, max_opset, opset_supported
+from archc.targets.onnx.opsets import (
+    DEFAULT_OPSET,
+    MIN_OPSET,
+    default_opset,
+    max_opset,
+    opset_supported,
+)
 from archc.targets.onnx.proto import model_proto
 from archc.targets.onnx.sizes import RuntimeSizes
+from archc.types import DType
 
 if TYPE_CHECKING:
     import onnx
@@ -35,20 +43,20 @@ class OnnxModel:
     values: Mapping[str, str]
 
 
-def emit_onnx(
-    graph: Graph, opset: int = DEFAULT_OPSET
-) -> tuple[OnnxModel | None, list[Diagnostic]]:
+def emit_onnx(graph: Graph, opset: int | None = None) -> tuple[OnnxModel | None, list[Diagnostic]]:
     """Lower a graph to ONNX.
 
     Layers that run in training only, and layers that no output depends on, are left out.
 
     Args:
         graph: the network.
-        opset: version of the default operator set.
+        opset: version of the default operator set; None for the usual one.
 
     Returns:
         The model, or None when there are errors, and what was found.
     """
+    if opset is None:
+        opset = default_opset(graph.dtype)
     if not opset_supported(opset):
         return None, [_unknown_opset(opset)]
     sink = Diagnostics()
@@ -59,6 +67,7 @@ def emit_onnx(
         return None, sink.sorted()
     builder = GraphBuilder(_reserved(graph, layers, outputs))
     values = _lower(graph, layers, builder, opset, sink)
+    sink.extend(untaken_dtypes(builder.nodes, _dtypes(graph, builder), opset))
     if sink.has_errors:
         return None, sink.sorted()
     renamed = _name_outputs(layers, outputs, values, builder)
@@ -66,6 +75,14 @@ def emit_onnx(
     names = {name: renamed.get(operand.name, operand.name) for name, operand in values.items()}
     header = model_proto(graph, layers, outputs, builder, opset)
     return OnnxModel(header, used, names), sink.sorted()
+
+
+def _dtypes(graph: Graph, builder: GraphBuilder) -> dict[str, DType]:
+    """The dtype of every value that nodes read."""
+    known = {value.name: value.type.dtype for value in graph.inputs}
+    known |= {name: type_.dtype for name, type_ in builder.types.items()}
+    known |= {key: ref.weight.dtype for key, ref in builder.weights.items()}
+    return known | {item.name: item.type.dtype for item in builder.constants.values()}
 
 
 def exported_outputs(graph: Graph) -> dict[str, Value]:

@@ -7,11 +7,19 @@ from functools import cache
 
 import onnx
 
+from archc.types import DType
+
 DEFAULT_OPSET = 20
+_BFLOAT16_OPSET = 22  # where convolutions, pools and most activations took it
 MIN_OPSET = 17  # LayerNormalization appeared; older runtimes are out of support
 
 _MIN_IR = 10  # the first whose nodes have metadata_props
 _SURELY_KNOWN = 21  # known to the oldest onnx and onnxruntime that archc accepts
+
+
+def default_opset(dtype: DType) -> int:
+    """The opset that is written unless another one is asked for."""
+    return _BFLOAT16_OPSET if dtype is DType.BFLOAT16 else DEFAULT_OPSET
 
 
 @cache

@@ -13,7 +13,6 @@ from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputSet
 from archc.records import dataclass
 from archc.targets.onnx.emit import OnnxModel, emit_onnx
-from archc.targets.onnx.opsets import DEFAULT_OPSET
 from archc.targets.onnx.proto import tensor_proto
 from archc.targets.onnx.wire import frame
 from archc.types import TensorType
@@ -55,7 +54,7 @@ def write_onnx(
     weights: WeightSource,
     path: str | Path,
     *,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     external: bool | None = None,
     inputs: Iterable[str | Path] = (),
     progress: Progress | None = None,
@@ -69,7 +68,7 @@ def write_onnx(
         graph: the network.
         weights: where the numbers come from.
         path: the file to write.
-        opset: version of the default operator set.
+        opset: version of the default operator set; None for the usual one.
         external: whether weights stand in a file of their own; None puts them there only when
             the model would exceed what a single file can hold.
         inputs: files that must not be overwritten, such as the spec.
@@ -99,7 +98,7 @@ def write_onnx(
     return WrittenOnnx(out.paths, tuple(findings))
 
 
-def onnx_bytes(graph: Graph, weights: WeightSource, opset: int = DEFAULT_OPSET) -> bytes:
+def onnx_bytes(graph: Graph, weights: WeightSource, opset: int | None = None) -> bytes:
     """The model as `write_onnx` writes it into a single file.
 
     Raises:

@@ -32,6 +32,7 @@ from archc.targets.torch.share import share
 from archc.targets.torch.signatures import TAKEN
 from archc.targets.torch.sizes import SIZE_OF
 from archc.targets.torch.tree import Level
+from archc.types import DType
 
 Key = tuple[Any, ...]
 
@@ -41,8 +42,11 @@ _DIGITS = re.compile(r"\d+")
 class Assembler:
     """Writes the classes of a planned tree."""
 
-    def __init__(self, graph: Graph, planner: Planner, outputs: Mapping[str, str]) -> None:
+    def __init__(
+        self, graph: Graph, planner: Planner, outputs: Mapping[str, str], dtype: DType
+    ) -> None:
         self.graph = graph
+        self.dtype = dtype
         self.planner = planner
         self.outputs = outputs
         self.classes: list[ClassCode] = []
@@ -231,6 +235,7 @@ class Assembler:
         return replace(
             body,
             inputs=names,
+            dtype=self.dtype,
             statements=(*sizes, *body.statements),
             outputs=outputs,
             keys=keys if len(keys) > 1 else (),

@@ -37,7 +37,7 @@ from archc.targets.torch.naming import (
 )
 from archc.targets.torch.signatures import TAKEN
 from archc.targets.torch.variables import Variables, name_variables
-from archc.types import TensorType, format_shape
+from archc.types import DType, TensorType, format_shape
 
 _INDENT = 8
 
@@ -192,6 +192,8 @@ class _Printer:
             made.member(member)
         for own, target in self.body.ties:
             made.tie(self._holder(own[:-1]), own[-1], self._holder(target))
+        if self.body.dtype is not DType.FLOAT32:
+            made.convert(self.body.dtype)
         if not self.code.parameters and made.lines == ["        super().__init__()"]:
             return []
         parameters = ["self", *map(_parameter_text, self.code.parameters)]

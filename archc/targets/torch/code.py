@@ -250,6 +250,7 @@ class Body:
         keys: names of the results where they are returned as a dictionary.
         asides: results that there are in training only.
         ties: parameters that are other ones, both by their ways down from `self`.
+        dtype: what the constructor converts all to in the end.
     """
 
     inputs: tuple[str, ...]
@@ -263,6 +264,7 @@ class Body:
     keys: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
     ties: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    dtype: DType = DType.FLOAT32
 
 
 _NO_CODE = frozenset(

@@ -46,15 +46,17 @@ def emit_torch(graph: Graph) -> TorchSource:
     Returns:
         The source. A network of one output returns a tensor; one of several returns a dictionary
         by the outputs' names; layers that run beside the chain in training only add theirs to
-        such a dictionary while training.
+        such a dictionary while training. A network of another dtype than float32 is made in
+        float32, as its layers draw their weights, and converted as a whole at the end.
     """
     sink = Diagnostics()
-    tree = TreeBuilder(graph, sink)
+    written = graph.declared or graph  # layers make their weights in float32
+    tree = TreeBuilder(written, sink)
     root = tree.build()
     outputs = {name: tree.value(value.name) for name, value in graph.outputs.items()}
-    planner = Planner(graph, tree.steps, outputs)
+    planner = Planner(written, tree.steps, outputs)
     planner.plan(root)
-    classes = Assembler(graph, planner, outputs).run(root)
+    classes = Assembler(written, planner, outputs, graph.dtype).run(root)
     text = _module_text(graph, classes)
     name, findings = classes[-1].name, tuple(sink.sorted())
     return TorchSource(text, name, tuple(graph.weights()), findings, graph.ties())

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archc.targets.torch.emit import TorchSource
+from archc.types import DType
 from archc.weights.source import WeightSource
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def load_module(source: TorchSource, weights: WeightSource | None = None) -> nn.
     # Nothing is drawn that would be overwritten: the constructors run without storage.
     with torch.device("meta"):
         module = network()
-    state = {ref.key: _tensor(weights.array(ref)) for ref in source.weights}
+    state = {ref.key: _tensor(weights.array(ref), ref.weight.dtype) for ref in source.weights}
     # One parameter under all its keys: tensors alone would become several parameters.
     state |= {key: nn.Parameter(state[key]) for key in set(source.ties.values())}
     state |= {own: state[key] for own, key in source.ties.items()}
@@ -62,8 +63,13 @@ def _execute(source: TorchSource) -> ModuleType:
     return module
 
 
-def _tensor(array: Any) -> Any:
+def _tensor(array: Any, dtype: DType) -> Any:
     """The array as a tensor that owns its numbers (a checkpoint's may be read-only)."""
+    import numpy as np
     import torch
 
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    if not array.flags.writeable:
+        array = array.copy()
+    if dtype is DType.BFLOAT16:  # its bits, whatever name numpy has for them
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)

@@ -75,6 +75,10 @@ class Constructor:
             call = f"{holder}.register_parameter({literal_text(name)}, {other})"
             self.lines += expression(call, _INDENT)
 
+    def convert(self, dtype: DType) -> None:
+        """Convert all that floats to a dtype."""
+        self.lines.append(f"{' ' * _INDENT}self.to(torch.{dtype.value})")
+
     # -- modules --------------------------------------------------------------------------
 
     def _set(self, name: str, text: str) -> None:
