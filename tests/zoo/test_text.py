@@ -26,6 +26,7 @@ from archc.runtime.model import open_session
 from archc.targets.onnx import write_onnx
 from archc.targets.torch import emit_torch, load_module
 from archc.weights import load_weights
+from tests.targets.torch_reference import assert_tidy
 from tests.zoo import text_oracles as oracles
 from tests.zoo.catalogue import spec_path
 from tests.zoo.oracle import torchvision_models
@@ -298,6 +299,18 @@ def test_modules_compile_whole_and_export_with_open_sizes(network: Text) -> None
         wanted = outputs(module(*more))
         for name, found in outputs(exported(*more)).items():
             np.testing.assert_allclose(found, wanted[name], rtol=1e-4, atol=1e-5)
+
+
+@each
+def test_sources_are_tidy(network: Text) -> None:
+    assert_tidy(emit_torch(small_graph(network)))
+
+
+def test_layers_that_take_a_mask_run_in_a_loop() -> None:
+    text = emit_torch(small_graph(NETWORKS[0])).text
+    assert "class LayerList(nn.ModuleList):" in text
+    assert "super().__init__([Layer() for _ in range(2)])" in text
+    assert "        for layer in self:\n            x = layer(x, attention_mask)\n" in text
 
 
 def test_gpt2_has_one_table_for_tokens_and_outputs() -> None:

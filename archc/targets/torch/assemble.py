@@ -16,6 +16,7 @@ from archc.targets.torch.code import (
     Body,
     Construct,
     Container,
+    Loop,
     Member,
     MemberCode,
     Sequential,
@@ -25,6 +26,7 @@ from archc.targets.torch.code import (
     rewrite,
 )
 from archc.targets.torch.columns import Given, Parameter, Shared
+from archc.targets.torch.loops import as_loop
 from archc.targets.torch.naming import class_name, unique_name
 from archc.targets.torch.parameters import parametrise
 from archc.targets.torch.plan import Planner
@@ -153,8 +155,8 @@ class Assembler:
     ) -> None:
         made = parametrise(shared, given)
         served = [levels[index] for index in shared.members]
-        name = self._name(served[0], suffix)
         body = made.body
+        name = self._name(served[0], suffix + "List" * isinstance(body.base, Loop))
         self.classes.append(
             ClassCode(
                 name,
@@ -212,18 +214,24 @@ class Assembler:
             self.planner.values[name].type if name in self.planner.values else None
             for name in body.inputs
         )
-        hints = tuple(name.rpartition(".")[2].removeprefix(SIZE_OF) for name in body.inputs)
+        hints = tuple(self._hint(name, body.inputs) for name in body.inputs)
         integers = tuple(name for name in body.inputs if name.startswith(SIZE_OF))
-        return _renamed(
-            replace(
-                body,
-                types=types,
-                hints=hints,
-                integers=integers,
-                asides=asides,
-                ties=tuple(self._ties.get(level, ())),
-            )
+        body = replace(
+            body,
+            types=types,
+            hints=hints,
+            integers=integers,
+            asides=asides,
+            ties=tuple(self._ties.get(level, ())),
         )
+        return _renamed(body if level.path == "" else as_loop(body))
+
+    def _hint(self, name: str, inputs: Sequence[str]) -> str:
+        """What to call an input; the main value goes without a name beside the network's inputs."""
+        entering = {value.name for value in self.graph.inputs}
+        if name == inputs[0] and name not in entering and entering.issuperset(inputs[1:]):
+            return ""
+        return name.rpartition(".")[2].removeprefix(SIZE_OF)
 
     def _root(self, body: Body) -> Body:
         """The graph's own inputs and outputs, in their order; sizes are read off the inputs."""

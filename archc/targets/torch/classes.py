@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from archc.records import dataclass
 from archc.targets.torch.code import (
     NO_DEFAULT,
     Body,
     Invoke,
+    Loop,
     Name,
     Sequential,
     Statement,
@@ -116,7 +117,9 @@ class _Printer:
         self._find_attributes()
         base = self.body.base
         parent = "nn.Module" if base is None else "nn.Sequential"
-        if base is not None and not isinstance(base, Sequential):
+        if isinstance(base, Loop):
+            parent = "nn.ModuleList"
+        elif base is not None and not isinstance(base, Sequential):
             parent = str(base.constructor)
         head = [f"class {self.code.name}({parent}):", *docstring(self.code.doc, 4)]
         buffers = [
@@ -216,6 +219,8 @@ class _Printer:
         lines = signature("forward", parameters, self._result_type(), 4)
         if not self.body.keys:
             lines += [f"{' ' * _INDENT}{name} = None" for name in self._aside_names(variables)]
+        if isinstance(self.body.base, Loop):
+            return [*lines, *_loop(variables.inputs)]
         count = len(self.body.statements)
         last = self._returns_directly()
         opened = ""
@@ -302,6 +307,13 @@ class _Printer:
         statement = self.body.statements[i]
         reads = values_of(statement.expr)
         return not reads or self.types.get(reads[0]) != statement.types[0]
+
+
+def _loop(inputs: Sequence[str]) -> list[str]:
+    """The lines that run all children in order."""
+    flow, layer = inputs[0], unique_name("layer", set(inputs))
+    call = assignment(flow, f"{layer}({', '.join(inputs)})", _INDENT + 4)
+    return [f"{' ' * _INDENT}for {layer} in self:", *call, *returned(flow, _INDENT)]
 
 
 def _dictionary(rows: list[tuple[str, str, str]]) -> str:

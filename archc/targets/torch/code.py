@@ -202,6 +202,13 @@ class Sequential:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """`nn.ModuleList` as a base class: the children run in order, each on all that enters."""
+
+    items: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """`nn.ModuleDict`: children that are called from outside."""
 
@@ -257,7 +264,7 @@ class Body:
     members: tuple[Member, ...]
     statements: tuple[Statement, ...]
     outputs: tuple[str, ...]
-    base: Construct | Sequential | None = None
+    base: Construct | Sequential | Loop | None = None
     hints: tuple[str, ...] = field(default=(), compare=False)
     types: tuple[TensorType | None, ...] = field(default=(), compare=False)
     integers: tuple[str, ...] = ()
@@ -286,6 +293,7 @@ _CODE: dict[type, tuple[str, ...]] = {
         TensorMember,
         Member,
         Sequential,
+        Loop,
         Container,
         Statement,
         Body,

@@ -13,6 +13,7 @@ from archc.targets.torch.code import (
     Construct,
     Container,
     Literal,
+    Loop,
     Member,
     MemberCode,
     Name,
@@ -271,8 +272,8 @@ def _of_member(member: Member, context: str) -> Iterator[tuple[str, bool]]:
     yield _flag_context(member, context), False
 
 
-def _of_code(code: MemberCode, context: str) -> Iterator[tuple[str, bool]]:
-    if isinstance(code, (Sequential, Container)):
+def _of_code(code: MemberCode | Loop, context: str) -> Iterator[tuple[str, bool]]:
+    if isinstance(code, (Sequential, Loop, Container)):
         for item in code.items:
             inner = context if item.name.isdigit() and context else item.name
             yield from _of_member(item, inner)

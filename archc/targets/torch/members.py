@@ -9,6 +9,7 @@ from archc.targets.torch.code import (
     Construct,
     Container,
     Literal,
+    Loop,
     Member,
     MemberCode,
     Name,
@@ -38,9 +39,14 @@ class Constructor:
     lines: list[str] = field(default_factory=list)
     indent: int = _INDENT
 
-    def base(self, code: Construct | Sequential | None) -> None:
+    def base(self, code: Construct | Sequential | Loop | None) -> None:
         """The call of the base class's constructor."""
-        if isinstance(code, Sequential):
+        if isinstance(code, Loop):
+            code = Sequential(code.items)
+            given = f"[{', '.join(self._arguments(code, 'layers'))}]"
+            if given.startswith("[*[") and given.endswith("]]") and given.count("*[") == 1:
+                given = given[2:-1]
+        elif isinstance(code, Sequential):
             given = ", ".join(self._arguments(code, "layers"))
         else:
             given = arguments_text(code) if code is not None else ""
