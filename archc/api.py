@@ -183,6 +183,8 @@ def verify(
     *,
     variant: str | None = None,
     plugins: Sequence[str] = (),
+    against: str | None = None,
+    weights: SpecPath | None = None,
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
     opset: int | None = None,
@@ -197,6 +199,10 @@ def verify(
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         plugins: Python modules with further ops (docs/plugins.md).
+        against: what to compare the PyTorch form with instead: `model.onnx`, or a module that
+            `module.py:name` makes (the file is executed).
+        weights: a `.safetensors` or `.pth` file; by default weights are random, or those that the
+            ONNX file named by `against` holds.
         batches: batch sizes to try; 1, 2 and 3 by default.
         sizes: values of symbolic dims; by default some that the network can take.
         opset: ONNX operator set; by default 20, and 22 for bfloat16.
@@ -206,7 +212,8 @@ def verify(
         params: params of the spec to override.
 
     Returns:
-        All comparisons; `report.ok` says whether they pass.
+        All comparisons; `report.ok` says whether they pass, and `report.divergence` where they
+        part if not.
 
     Raises:
         SpecError: the spec has errors, or cannot be run at these sizes.
@@ -214,11 +221,19 @@ def verify(
         ModuleNotFoundError: torch is not installed.
     """
     _need_torch("archc.verify")
-    from archc.parity import verify_graph
+    from archc.parity import verify_spec
 
     graph = _checked(spec, variant, plugins, params, max_parameters, dtype).graph
     assert graph is not None
-    report = verify_graph(graph, batches=batches, sizes=sizes, opset=opset, seed=seed)
+    report = verify_spec(
+        graph,
+        against=against,
+        weights=None if weights is None else os.fspath(weights),
+        batches=batches,
+        sizes=sizes,
+        opset=opset,
+        seed=seed,
+    )
     if report.diagnostics:
         raise SpecError(report.diagnostics)
     return report

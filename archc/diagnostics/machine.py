@@ -27,7 +27,7 @@ from archc.diagnostics.terminal import escape_terminal
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     """All findings as one JSON object, ASCII only."""
-    return dump_json({"version": 1, "diagnostics": [_as_object(d) for d in diagnostics]})
+    return dump_json({"version": 1, "diagnostics": [diagnostic_data(d) for d in diagnostics]})
 
 
 def render_github(diagnostics: Iterable[Diagnostic]) -> str:
@@ -52,7 +52,8 @@ def _valid(value: Any) -> Any:
     return value
 
 
-def _as_object(diagnostic: Diagnostic) -> dict[str, Any]:
+def diagnostic_data(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A finding as JSON holds it."""
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity.value,

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
 from archc.ops.conditions import Condition
 from archc.types import DType, evaluate, format_shape, symbols_of
 from archc.types.sizes import describe_sizes
-from archc.weights.bfloat16 import bfloat16_bits, bfloat16_values
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
 
 BATCHES = (1, 2, 3)
 _MORE_BATCHES = (4, 6, 8, 16)  # for networks that need, say, an even batch
@@ -68,44 +61,6 @@ def choose_sizes(
         if batches is None and len(runs) == len(BATCHES):
             break
     return (runs, []) if runs else ([], [_unmet(graph, symbols, given)])
-
-
-def draw_inputs(graph: Graph, sizes: Mapping[str, int], seed: int) -> dict[str, Array]:
-    """Random inputs at concrete sizes: standard normal floats, and integers.
-
-    Integers that choose rows of a table choose any; others are zeros and ones.
-    """
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    feed: dict[str, Array] = {}
-    bounds = _index_bounds(graph)
-    for value in graph.inputs:
-        shape = tuple(evaluate(dim, sizes) for dim in value.type.shape)
-        if value.type.dtype.is_floating:
-            numbers: Array = rng.standard_normal(shape)
-        else:
-            numbers = rng.integers(0, bounds.get(value.name, 2), shape)
-        feed[value.name] = _in_dtype(np.asarray(numbers), value.type.dtype)
-    return feed
-
-
-def _index_bounds(graph: Graph) -> dict[str, int]:
-    """Input -> the number below which its integers must lie, where they choose rows."""
-    bounds: dict[str, int] = {}
-    for node in graph.nodes:
-        found = node.op.index_bounds([value.type for value in node.inputs])
-        for value, bound in zip(node.inputs, found, strict=True):
-            if bound is not None:
-                bounds[value.name] = min(bound, bounds.get(value.name, bound))
-    return bounds
-
-
-def _in_dtype(numbers: Array, dtype: DType) -> Array:
-    """Numbers of a dtype; those of bfloat16 are held in float32."""
-    if dtype is DType.BFLOAT16:
-        return bfloat16_values(bfloat16_bits(numbers))
-    return numbers.astype(dtype.value)
 
 
 def unfeedable(graph: Graph) -> list[Diagnostic]:

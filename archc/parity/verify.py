@@ -1,20 +1,25 @@
-"""Running both targets with the same weights and inputs."""
+"""A spec's PyTorch form and another network, run with the same weights and inputs."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
+from archc.parity.divergence import Divergence
+from archc.parity.draws import draw_inputs, draws_of, nudged
 from archc.parity.emulated import emulated
 from archc.parity.gate import GATES, Comparison, Gate, compare
+from archc.parity.layers import LayerError, doubled
+from archc.parity.others import OnnxOther, Other, OtherError, TorchOther
 from archc.parity.report import Report
-from archc.parity.sizes import choose_sizes, draw_inputs, unfeedable
-from archc.runtime import RunError, first_line, open_model
+from archc.parity.situation import Situation
+from archc.parity.sizes import choose_sizes, unfeedable
+from archc.records import dataclass, replace
+from archc.runtime import RunError, first_line
 from archc.types import DType
 from archc.weights import CastWeights, RandomisedWeights, WeightSource
 
@@ -24,12 +29,32 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     Feed = Mapping[str, Array]
 
+_CLEARLY = 0.1
+"""Part of the worst result that still shows a mistake clearly."""
+
 Tell = Callable[[str], None]
 """Called with what is being done."""
 
 
-class _TargetError(Exception):
-    """What was generated fails, where the graph says that it works."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of the network in torch.
+
+    Attributes:
+        sizes: value of every symbolic dim.
+        draw: what kind of input.
+        feed: the inputs.
+        single: outputs in the network's own precision.
+        double: outputs in float64.
+        nudged: gives outputs in float64 on inputs off by one rounding.
+    """
+
+    sizes: Mapping[str, int]
+    draw: str
+    feed: Feed
+    single: Mapping[str, Array]
+    double: Mapping[str, Array]
+    nudged: Callable[[], Mapping[str, Array]]
 
 
 def verify_graph(
@@ -42,9 +67,11 @@ def verify_graph(
     weights: WeightSource | None = None,
     model: Path | None = None,
     source: Path | None = None,
+    other: Other | None = None,
+    draws: Sequence[str] | None = None,
     tell: Tell = lambda text: None,
 ) -> Report:
-    """Run both targets with the same weights and inputs, and compare.
+    """Run both targets with the same weights and inputs, compare, and say where they part.
 
     Args:
         graph: the network.
@@ -57,6 +84,8 @@ def verify_graph(
             included, because default initialisation hides mistakes.
         model: an ONNX file to compare instead of writing one.
         source: a file of PyTorch source to compare instead of emitting it.
+        other: a network to compare instead of an ONNX file.
+        draws: kinds of inputs, of `DRAWS`; by default all that differ.
         tell: told of every step.
 
     Raises:
@@ -69,29 +98,38 @@ def verify_graph(
     code = emit_torch(graph)
     problems = [*problems, *unfeedable(graph), *(d for d in code.diagnostics if d.is_error)]
     if problems:
-        return Report(graph.name, (), tuple(problems))
+        return Report(graph.name, (), diagnostics=tuple(problems))
     if source is not None:
         code = replace(code, text=source.read_text(encoding="utf-8"))
     weights = weights or CastWeights(RandomisedWeights(seed))
     with tempfile.TemporaryDirectory(prefix="archc-verify-") as folder:
-        if model is None:
+        if other is None and model is None:
             tell(f"{graph.name}: writing ONNX")
             model = Path(folder) / "model.onnx"
             written = write_onnx(graph, weights, model, opset=opset)
             problems = [d for d in written.diagnostics if d.is_error]
             if problems:
-                return Report(graph.name, (), tuple(problems))
-        if graph.dtype is DType.BFLOAT16:
-            model = emulated(model, Path(folder))
+                return Report(graph.name, (), diagnostics=tuple(problems))
+        if other is None:
+            assert model is not None
+            if graph.dtype is DType.BFLOAT16:
+                model = emulated(model, Path(folder))
+            other = OnnxOther(model, weights)
         tell(f"{graph.name}: loading PyTorch")
-        module = load_module(code, weights).eval()
+        own = TorchOther("PyTorch", load_module(code, weights).eval(), source)
         try:
-            return Report(graph.name, tuple(_compare(graph, module, model, runs, seed, tell)))
+            inputs = _inputs(graph, runs, draws or draws_of(graph), seed)
+            trials = _trials(graph, own, inputs, tell)
+            report = Report(graph.name, tuple(_compare(graph, other, trials, tell)), other.runtime)
+            if report.ok or graph.dtype in GATES:
+                return report  # in fewer bits no layer alone is told from its rounding
+            tell(f"{graph.name}: looking for the layer that differs")
+            own = replace(own, module=load_module(code, weights).eval())
+            return replace(report, divergence=_locate(graph, weights, report, trials, other, own))
         except RunError as error:
-            return Report(graph.name, (), (error.diagnostic,))
-        except _TargetError as error:
-            finding = Diagnostic("parity-failed", str(error), Label(graph.scopes[""].span))
-            return Report(graph.name, (), (finding,))
+            return Report(graph.name, (), other.runtime, (error.diagnostic,))
+        except OtherError as error:
+            return Report(graph.name, (), other.runtime, (error.diagnostic,))
 
 
 def run_torch(graph: Graph, module: Any, feed: Feed) -> dict[str, Array]:
@@ -123,29 +161,56 @@ def _array(tensor: Any) -> Array:
     return array
 
 
-def _compare(
+def _inputs(
+    graph: Graph, runs: Sequence[Mapping[str, int]], draws: Sequence[str], seed: int
+) -> list[tuple[Mapping[str, int], str, Feed]]:
+    return [
+        (sizes, draw, draw_inputs(graph, sizes, seed + index, draw))
+        for index, sizes in enumerate(runs)
+        for draw in draws
+    ]
+
+
+def _trials(
     graph: Graph,
-    module: Any,
-    model: Path,
-    runs: Sequence[Mapping[str, int]],
-    seed: int,
+    own: TorchOther,
+    inputs: Sequence[tuple[Mapping[str, int], str, Feed]],
     tell: Tell,
+) -> list[Trial]:
+    single = [_run(graph, own.module, feed, tell) for _, _, feed in inputs]
+    own.module.double()
+    trials = []
+    for (sizes, draw, feed), mine in zip(inputs, single, strict=True):
+        double = _run(graph, own.module, {k: doubled(v) for k, v in feed.items()}, tell)
+
+        def again(feed: Feed = feed) -> dict[str, Array]:
+            return _run(graph, own.module, nudged(feed, 0), tell)
+
+        trials.append(Trial(sizes, draw, feed, mine, double, again))
+    return trials
+
+
+def _compare(
+    graph: Graph, other: Other, trials: Sequence[Trial], tell: Tell
 ) -> Iterator[Comparison]:
     gate = GATES.get(graph.dtype, Gate())
-    feeds = [draw_inputs(graph, size, seed + index) for index, size in enumerate(runs)]
-    single = [_run(graph, module, feed, tell) for feed in feeds]
-    module.double()
-    double = [_run(graph, module, _doubled(feed), tell) for feed in feeds]
-    for optimized in (False, True):
-        tell(f"{graph.name}: running onnxruntime")
-        session = open_model(model, optimized=optimized)
-        for size, feed, mine, reference in zip(runs, feeds, single, double, strict=True):
-            results = session.run(feed)
-            if results.keys() != mine.keys():
-                outputs = f"PyTorch has {sorted(mine)}, ONNX {sorted(results)}"
-                raise _TargetError(f"`{graph.name}` has other outputs on each target: {outputs}")
-            for name, theirs in results.items():
-                yield compare(name, size, optimized, mine[name], theirs, reference[name], gate)
+    for level in other.levels:
+        tell(f"{graph.name}: running {other.runtime}")
+        run = other.open(graph, level)
+        for trial in trials:
+            for name, theirs in run(trial.feed).items():
+                yield compare(
+                    name,
+                    trial.sizes,
+                    level,
+                    trial.single[name],
+                    theirs,
+                    trial.double[name],
+                    gate,
+                    draw=trial.draw,
+                    runtime=other.runtime,
+                    rounded=lambda trial=trial, name=name: trial.nudged()[name],  # type: ignore[misc]
+                )
 
 
 def _run(graph: Graph, module: Any, feed: Feed, tell: Tell) -> dict[str, Array]:
@@ -155,13 +220,34 @@ def _run(graph: Graph, module: Any, feed: Feed, tell: Tell) -> dict[str, Array]:
         return run_torch(graph, module, feed)
     except Exception as error:  # torch raises whatever its operators do
         message = f"`{graph.name}` fails in PyTorch on {shapes}: {first_line(error)}"
-        raise _TargetError(message) from error
+        place = Label(graph.scopes[""].span)
+        raise OtherError(Diagnostic("parity-failed", message, place)) from error
 
 
-def _doubled(feed: Feed) -> dict[str, Array]:
-    import numpy as np
+def _locate(
+    graph: Graph,
+    weights: WeightSource,
+    report: Report,
+    trials: Sequence[Trial],
+    other: Other,
+    own: TorchOther,
+) -> Divergence | None:
+    """Where the networks part, on the smallest of the inputs that show it clearly."""
+    failed = [item for item in report.comparisons if not item.ok]
+    clear = _CLEARLY * max(item.badness for item in failed)
+    shown = [(trial, item) for trial in trials for item in failed if _is_of(item, trial)]
+    trial, _ = min(
+        ((trial, item) for trial, item in shown if item.badness >= clear),
+        key=lambda pair: sum(array.size for array in pair[0].feed.values()),
+    )
+    levels = {item.optimized for item in failed if _is_of(item, trial)}
+    situation = Situation(graph, weights, trial.feed, trial.sizes, False not in levels)
+    try:
+        found = other.locate(situation)
+        return own.locate(situation) if found is None else found
+    except (LayerError, RunError):
+        return None  # the comparison stands, without a place
 
-    return {
-        name: array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
-        for name, array in feed.items()
-    }
+
+def _is_of(item: Comparison, trial: Trial) -> bool:
+    return item.sizes == trial.sizes and item.draw == trial.draw

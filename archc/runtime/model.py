@@ -157,8 +157,13 @@ def open_model(path: str | Path, *, optimized: bool = True) -> Model:
     return Model(path, session, inputs, read_demands(metadata), read_preprocess(metadata))
 
 
-def open_session(path: str | Path, *, optimized: bool = True) -> Any:
-    """An onnxruntime session on the CPU that is silent about what it finds."""
+def open_session(model: str | Path | bytes, *, optimized: bool = True) -> Any:
+    """An onnxruntime session on the CPU that is silent about what it finds.
+
+    Args:
+        model: a path, or a serialised model.
+        optimized: whether onnxruntime may rewrite the graph.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -167,7 +172,8 @@ def open_session(path: str | Path, *, optimized: bool = True) -> Any:
     options.graph_optimization_level = (
         levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
     )
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = str(model) if isinstance(model, Path) else model
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def check_readable(path: str) -> None:

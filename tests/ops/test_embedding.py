@@ -18,7 +18,7 @@ from archc.ops.base import Op, Weight
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.initial import Normal
 from archc.ops.table import OPS
-from archc.parity.sizes import draw_inputs
+from archc.parity.draws import draw_inputs
 from archc.targets.torch import emit_torch, load_module
 from archc.types import DType, TensorType, symbol
 from archc.weights import DrawnWeights, RandomisedWeights

@@ -19,7 +19,7 @@ from archc.graph.passes import Rewriting, optimised
 from archc.graph.passes.deepen_masks import VANISHING
 from archc.ops.window import APART
 from archc.parity import compare
-from archc.parity.sizes import draw_inputs
+from archc.parity.draws import draw_inputs
 from archc.parity.verify import run_torch
 from archc.runtime import open_session
 from archc.targets.onnx import onnx_bytes
