@@ -112,11 +112,11 @@ def test_json_and_csv_hold_the_same_exact_numbers(zoo) -> None:
 def test_what_depends_on_a_size_or_is_not_known() -> None:
     lenet5 = next(networks("lenet5"))
     inputs = (lenet5.inputs[0], lenet5.inputs[0])
-    longer = Network("a", "a", inputs, 1, 12 * symbol("T"), "")
+    longer = Network("a", "a", inputs, 1, 12345 * symbol("T") + 7, "")
     broken = Network("b", "b", (), None, None, "")
     lines = list_text([longer, broken]).splitlines()
-    assert "by T" in lines[1]
-    assert "image [N, 1, 32, 32], image [N, 1, 32, 32]" in lines[1]
+    assert "12.3k*T + 7" in lines[1]
+    assert "  [N, 1, 32, 32] (1 of 2)" in lines[1]
     assert lines[2].split() == ["b", "?", "?", "?"]
     found = json.loads(list_json([longer, broken]))["networks"]
-    assert [network["macs"] for network in found] == ["12*T", None]
+    assert [network["macs"] for network in found] == ["12345*T + 7", None]
