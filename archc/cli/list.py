@@ -32,8 +32,8 @@ def command(word: str, form: str) -> None:
         raise SystemExit(EXIT_ERRORS)
     click.echo(_FORMATS[form](found), nl=False)
     if form == "text":
-        families = len({network.family for network in found})
+        name = found[0].name
         click.echo(
-            f"\n{len(found)} networks of {families} families. Try: archc show {found[0].name}; "
-            f"archc build {found[0].name} --to onnx; archc new mine.yaml --from {found[0].name}"
+            f"\n{len(found)} of the zoo's networks. Try: archc show {name}; "
+            f"archc build {name} --to onnx; archc new mine.yaml --from {name}"
         )

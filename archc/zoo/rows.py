@@ -22,7 +22,10 @@ from archc.spec.syntax import Spec
 from archc.spec.tree import Mapping, Scalar
 from archc.types import Dim
 
-_PAPER = re.compile(r"\b(?:arXiv[ :](\d{4}\.\d{4,5})|doi[ :](10\.\d{4,}/[^\s,;)]*[^\s,;).]))")
+_ARXIV = r"\d{4}\.\d{4,5}"
+_PAPER = re.compile(
+    rf"\b(?:arXiv[ :]({_ARXIV}(?:,\s{_ARXIV})*)|doi[ :](10\.\d{{4,}}/[^\s,;)]*[^\s,;).]))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,12 @@ class Network:
 
 
 def papers(doc: str) -> tuple[Paper, ...]:
-    """The publications that a text names, in its order."""
-    found = (Paper("arXiv", m[1]) if m[1] else Paper("doi", m[2]) for m in _PAPER.finditer(doc))
-    return tuple(dict.fromkeys(found))
+    """The publications that a text names, in its order; `arXiv 2302.13971, 2307.09288` are two."""
+    found: dict[Paper, None] = {}
+    for match in _PAPER.finditer(doc):
+        numbers = [Paper("arXiv", number) for number in re.findall(_ARXIV, match[1] or "")]
+        found |= dict.fromkeys(numbers or [Paper("doi", match[2])])
+    return tuple(found)
 
 
 def networks(word: str = "") -> Iterator[Network]:

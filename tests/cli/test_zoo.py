@@ -127,7 +127,7 @@ def test_list(cli) -> None:
     assert lines[0].split() == ["name", "parameters", "MACs", "input", "paper"]
     (resnet50,) = (line for line in lines if line.startswith("resnet50 "))
     assert resnet50.split() == ["resnet50", "25.6M", "4.09G", "[N,", "3,", "224,", "224]"]
-    assert lines[-1].startswith(f"{len(lines) - 3} networks of ")
+    assert lines[-1].startswith(f"{len(lines) - 3} of the zoo's networks. Try: archc show ")
 
 
 def test_list_of_a_word(cli) -> None:
@@ -141,7 +141,7 @@ def test_list_of_a_word(cli) -> None:
 @pytest.mark.parametrize("form", ["json", "csv", "md"])
 def test_list_for_programs(cli, form) -> None:
     out = cli("list", "lenet5", "--format", form).stdout
-    assert "networks of" not in out
+    assert "Try:" not in out
     assert "lenet5" in out
     if form == "json":
         assert json.loads(out)["networks"][0]["parameters"] == 61706

@@ -15,7 +15,8 @@ from archc.types import symbol
 from archc.zoo import list_csv, list_json, list_markdown, list_text, networks
 from archc.zoo import rows as rows_module
 from archc.zoo.rows import Network, Paper, papers
-from tests.zoo.catalogue import MODELS, SLICE
+from tests.zoo.catalogue import MODELS
+from tests.zoo.names import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +34,7 @@ def test_every_spec_names_a_paper(zoo) -> None:
     assert [network.family for network in zoo.values() if not network.papers] == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in SLICE else [pytest.mark.exhaustive])
-        for _, _, name in MODELS
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_those_of_the_network(zoo, name) -> None:
     graph = check_file(name).graph
     assert graph is not None
@@ -69,15 +64,17 @@ def test_word_is_looked_for_in_names_and_in_what_is_said(zoo) -> None:
 
 
 def test_papers_of_a_text() -> None:
-    text = "A (arXiv 1512.03385), B (doi 10.1109/5.726791). C (arXiv:2010.11929, arXiv 1512.03385)."
+    text = "A (arXiv 1512.03385, 1611.05431), B (doi 10.1109/5.726791). "
+    text += "C (arXiv:2010.11929, arXiv 1512.03385)."
     found = papers(text)
     assert found == (
         Paper("arXiv", "1512.03385"),
+        Paper("arXiv", "1611.05431"),
         Paper("doi", "10.1109/5.726791"),
         Paper("arXiv", "2010.11929"),
     )
     assert found[0].url == "https://arxiv.org/abs/1512.03385"
-    assert found[1].url == "https://doi.org/10.1109/5.726791"
+    assert found[2].url == "https://doi.org/10.1109/5.726791"
 
 
 def test_text() -> None:

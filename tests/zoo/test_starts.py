@@ -11,7 +11,8 @@ from archc.diagnostics import Source
 from archc.graph import Graph
 from archc.spec.shipped import find_shipped, shipped_files
 from archc.zoo.starts import model_name, start_from, template
-from tests.zoo.catalogue import MODELS, SLICE, VARIANTS
+from tests.zoo.catalogue import VARIANTS
+from tests.zoo.names import NAMES
 
 
 def check(text: str, variant: str | None = None) -> Checked:
@@ -46,13 +47,7 @@ def original(name: str, variant: str | None = None) -> Graph:
     return graph
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in SLICE else [pytest.mark.exhaustive])
-        for name in [*(name for _, _, name in MODELS), "lenet5", "zfnet", "alexnet_2012"]
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_copy_is_the_same_network_without_findings(name) -> None:
     checked = check(copy(name))
     assert checked.diagnostics == ()
