@@ -164,3 +164,31 @@ def test_emitting_imports_no_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "False"
+
+
+HEADS = """
+archc: 1
+inputs: {x: [N, 8]}
+blocks:
+  head: {body: [{linear: 4}, relu, {linear: 3}]}
+layers:
+  aux: {head: , side: training}
+  body: {linear: 8}
+  heads:
+    one: {linear: 3, side: training}
+    two: {linear: 3, side: training}
+  output: {linear: 3, side: training}
+  fc: {linear: 2}
+"""
+
+
+def test_heads_of_training_are_returned_by_names_of_their_own() -> None:
+    network = load_module(emit_torch(compiled(HEADS)))
+    x = torch.randn(2, 8)
+    results = network(x)
+    assert list(results) == ["output", "aux", "heads.one", "heads.two", "output2"]
+    assert [value.shape[1] for value in results.values()] == [2, 3, 3, 3, 3]
+    # A loss that weighs them trains all there is.
+    (results["output"].sum() + 0.3 * sum(head.sum() for head in results.values())).backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+    assert torch.equal(network.eval()(x), results["output"])

@@ -239,7 +239,7 @@ class Assembler:
         sizes = tuple(self._size(name) for name in body.inputs if name.startswith(SIZE_OF))
         asides = self.planner.asides
         outputs = (*self.outputs.values(), *asides)
-        keys = (*self.outputs, *(self._aside_key(name) for name in asides))
+        keys = (*self.outputs, *self._aside_keys(asides))
         return replace(
             body,
             inputs=names,
@@ -258,7 +258,20 @@ class Assembler:
                     return Statement((name,), expr, hint=symbol)
         raise AssertionError(f"no input has an axis {symbol}")
 
-    def _aside_key(self, name: str) -> str:
+    def _aside_keys(self, asides: Sequence[str]) -> list[str]:
+        """Names for what runs in training only.
+
+        That of the outermost such level; of the layer where several share that level, or where an
+        output has its name.
+        """
+        levels = [self._aside_level(name) for name in asides]
+        keys: list[str] = []
+        for name, level in zip(asides, levels, strict=True):
+            alone = levels.count(level) == 1 and level not in self.outputs
+            keys.append(level if alone else unique_name(name, {*self.outputs, *levels, *keys}))
+        return keys
+
+    def _aside_level(self, name: str) -> str:
         """The outermost level that runs in training only."""
         parts = name.split(".")
         for count in range(1, len(parts)):
