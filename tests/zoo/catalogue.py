@@ -56,28 +56,86 @@ MODELS: list[tuple[str, str | None, str]] = [
 ]
 """(spec, variant, torchvision model)."""
 
-# A small one of each kind for every run; the others run under `-m exhaustive`.
-SLICE = {
-    "alexnet",
-    "convnext_tiny",
+SEGMENTATION: list[tuple[str, str | None, str]] = [
+    ("segmentation", name, name)
+    for name in (f"{head}_resnet{n}" for head in ("fcn", "deeplabv3") for n in (50, 101))
+]
+"""The same for models of `torchvision.models.segmentation`."""
+
+TORCHVISION = MODELS + SEGMENTATION
+
+SIZED = {
+    # The position embedding has a number per patch.
+    "vit",
+    # torchvision's windows pad to whole ones, and maxvit's do not; the ops of both count them.
+    "swin",
+    "swin_v2",
+    "maxvit",
+}
+"""Specs that are compiled for each size of the image, instead of for all sizes at once."""
+
+BINNED = {"alexnet", "vgg"}
+"""Specs that average an image into bins, which ONNX can say for a size that is known only."""
+
+_LIGHT = (
     "densenet121",
     "efficientnet_b0",
     "googlenet",
-    "maxvit_t",
     "mnasnet0_5",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "regnet_x_400mf",
     "regnet_y_400mf",
     "resnet18",
-    "resnext50_32x4d",
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
     "swin_t",
-    "swin_v2_t",
-    "vit_b_32",
+)
+_HEAVIER = {
+    "alexnet": 1,
+    "convnext_tiny": 1,
+    "deeplabv3_resnet50": 1,
+    "fcn_resnet50": 1,
+    "maxvit_t": 0,
+    "resnext50_32x4d": 1,
+    "swin_v2_t": 0,
+    "vit_b_32": 1,
 }
+
+SLICE = {*_LIGHT, *_HEAVIER}
+"""A small model of each kind."""
+
+RUNS = {*((name, which) for name in _LIGHT for which in (0, 1)), *_HEAVIER.items()}
+"""The outputs that every run compares: at both sizes of a model (0, 1), or at one; all the others
+are compared under `-m exhaustive`."""
 
 
 def spec_path(name: str) -> str:
     return str(SPECS / f"{name}.yaml")
+
+
+def other_size(spec: str, variant: str | None) -> tuple[int, int]:
+    """A second size of image, unlike the published one: odd and not square where it may be."""
+    if spec == "vit":  # torchvision's takes square images only
+        patch = int((variant or "").rpartition("_")[2])
+        return 5 * patch, 5 * patch
+    if spec == "maxvit":  # whole windows at every stage, and torchvision's takes square images only
+        return 448, 448
+    return 231, 185
+
+
+def small_size(spec: str, variant: str | None) -> tuple[int, int]:
+    """A size at which a model costs little, and still runs in training."""
+    if spec == "vit":
+        patch = int((variant or "").rpartition("_")[2])
+        return 2 * patch, 2 * patch
+    return _SMALL_SIZES.get(spec, (96, 64))
+
+
+_SMALL_SIZES = {
+    "alexnet": (96, 95),
+    "inception_v3": (299, 299),  # its auxiliary head takes 17 x 17 positions and no fewer
+    "maxvit": (224, 224),
+    "segmentation": (65, 97),
+    "squeezenet": (67, 95),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 
@@ -50,19 +51,55 @@ def meta_model(name: str) -> torch.nn.Module:
         params.from_init_params = original
 
 
-def _options(name: str) -> dict[str, bool]:
-    """GoogLeNet and Inception draw their weights slowly and warn unless told."""
-    return {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+def _options(name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """What a constructor has to be told.
+
+    Args:
+        name: the model.
+        size: of the images, for models that are built for one; None for the published one.
+    """
+    if name in {"googlenet", "inception_v3"}:
+        return {"init_weights": False}  # it is slow, and warns unless it is told
+    if name.startswith(("fcn_", "deeplabv3_")):
+        return {"weights_backbone": None, "aux_loss": True}
+    if size and name.startswith("vit_"):
+        return {"image_size": size[0]}
+    if size and name == "maxvit_t":
+        return {"input_size": size}
+    return {}
 
 
-def oracle_model(name: str) -> torch.nn.Module:
+def oracle_model(name: str, size: tuple[int, int] | None = None) -> torch.nn.Module:
     """A torchvision model at random initialisation, in eval mode.
 
     Attention takes its ordinary path: the fused one that torch.nn.MultiheadAttention has for
     inference rounds differently, and training does not use it.
+
+    Args:
+        name: the model.
+        size: of the images, for models that are built for one; None for the published one.
     """
     torch.backends.mha.set_fastpath_enabled(False)
-    return torchvision_models().get_model(name, weights=None, **_options(name)).eval()
+    model = torchvision_models().get_model(name, weights=None, **_options(name, size))
+    return model.eval()
+
+
+def named_outputs(result: object) -> dict[str, torch.Tensor]:
+    """What a model returns, under the names that the spec gives it."""
+    if isinstance(result, torch.Tensor):
+        return {"output": result}
+    if isinstance(result, dict):
+        return dict(result)
+    return {_NAMES[field]: value for field, value in result._asdict().items()}
+
+
+_NAMES = {
+    "logits": "output",
+    "aux_logits1": "aux1",
+    "aux_logits2": "aux2",
+    "aux_logits": "AuxLogits",
+}
+"""Fields of GoogLeNetOutputs and InceptionOutputs, and the layers of the specs."""
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -92,3 +129,36 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
             else:
                 tensor.copy_(0.2 * noise)
     return module
+
+
+def settle(module: torch.nn.Module, images: torch.Tensor) -> torch.nn.Module:
+    """Give batch norms the statistics that these images have in this network.
+
+    With statistics drawn at random the activations of deep networks grow from layer to layer, and
+    float32 tells nothing of them: EfficientNetV2's outputs have an error of 0.7.
+
+    Args:
+        module: a network in eval mode; it is changed.
+        images: two at least, for norms behind a global pool.
+    """
+    norms = [part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    with torch.no_grad():
+        if norms:
+            module(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
+    return module
+
+
+def draw_images(count: int, size: tuple[int, int], seed: int = 1) -> torch.Tensor:
+    """Images of random patches under noise.
+
+    Of noise alone a deep network sees next to nothing but the mean, and its norms enlarge the rest.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    patches = torch.randn(count, 3, *(1 + side // 24 for side in size), generator=generator)
+    smooth = torch.nn.functional.interpolate(patches, size, mode="bilinear", align_corners=False)
+    return smooth + 0.3 * torch.randn(count, 3, *size, generator=generator)

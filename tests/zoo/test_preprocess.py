@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from archc.runtime import ModelInput, read_image
-from tests.zoo.catalogue import MODELS
+from tests.zoo.catalogue import MODELS, SEGMENTATION
+from tests.zoo.graphs import graph_of
 from tests.zoo.test_torchvision import graph_at_published_size, published
 
 each_model = pytest.mark.parametrize(
@@ -63,6 +64,17 @@ def test_photographs_become_what_torchvision_makes_of_them(spec, variant, name, 
     (steps,) = graph.preprocess.values()
     (value,) = graph.inputs
     declared = ModelInput(value.name, (None, *value.type.shape[1:]), "float32")
+    for path in photos:
+        theirs = published(name).transforms()(Image.open(path)).numpy()
+        np.testing.assert_array_equal(read_image(str(path), declared, steps)[0], theirs)
+
+
+@pytest.mark.parametrize(
+    ("spec", "variant", "name"), [pytest.param(*row, id=row[2]) for row in SEGMENTATION]
+)
+def test_photographs_to_segment_keep_their_form(spec, variant, name, photos) -> None:
+    (steps,) = graph_of(spec, variant).preprocess.values()
+    declared = ModelInput("image", (None, 3, "H", "W"), "float32")
     for path in photos:
         theirs = published(name).transforms()(Image.open(path)).numpy()
         np.testing.assert_array_equal(read_image(str(path), declared, steps)[0], theirs)
