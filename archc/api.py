@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.compile import Checked, check_file
+from archc.compile import Checked, check_file, with_images
 from archc.diagnostics import SpecError
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.precision import PRECISIONS, in_dtype
@@ -121,6 +121,7 @@ def build(
     external_data: bool | None = None,
     optimize: bool = True,
     dtype: str = "float32",
+    with_preprocess: bool = False,
     max_parameters: int = MAX_PARAMETERS,
     force: bool = False,
     **params: object,
@@ -143,6 +144,8 @@ def build(
         optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
             weight under its own name.
         dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
+        with_preprocess: whether ONNX takes images of uint8, [N, H, W, C], and crops and
+            normalises them itself (`archc.graph.images`).
         max_parameters: a network with more is refused before anything is allocated.
         force: whether weights that archc did not write may be replaced.
         params: params of the spec to override.
@@ -152,20 +155,26 @@ def build(
 
     Raises:
         SpecError: the spec, the weights or the output have errors; nothing was written.
-        ValueError: there is no such target or dtype.
+        ValueError: there is no such target or dtype, or it cannot take `with_preprocess`.
     """
     from archc.artifacts import SUFFIXES, build_graph, default_output
 
     if to not in SUFFIXES:
         raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
+    if with_preprocess and (to != "onnx" or dtype != "float32"):
+        raise ValueError("with_preprocess is for the target 'onnx' in float32")
     checked = _checked(spec, variant, plugins, params, max_parameters, dtype)
+    source = _weights(checked, params, weights, seed, allow_missing, ignore_unexpected)
+    if with_preprocess:
+        checked = with_images(checked)
     graph = checked.graph
-    assert graph is not None
+    if graph is None:
+        raise SpecError(checked.diagnostics)
     written = build_graph(
         graph,
         to,
         default_output(graph, to) if output is None else Path(output),
-        _weights(checked, params, weights, seed, allow_missing, ignore_unexpected),
+        source,
         opset=opset,
         external_data=external_data,
         optimize=optimize,

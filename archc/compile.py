@@ -12,6 +12,7 @@ from archc.elaborate import Choice, Sources, elaborate
 from archc.elaborate.arguments import takes_word
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
+from archc.graph.images import with_preprocess
 from archc.graph.specialise import specialised
 from archc.ops.table import OPS, OpTable
 from archc.records import dataclass, field, replace
@@ -209,6 +210,19 @@ def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:
     sink.extend((*checked.diagnostics, *problems))
     graph = None if problems or checked.graph is None else partial
     return replace(checked, graph=graph, diagnostics=tuple(sink.sorted()), partial=partial)
+
+
+def with_images(checked: Checked) -> Checked:
+    """The same network with its preprocessing before it (`archc.graph.images`).
+
+    Args:
+        checked: the network.
+    """
+    if checked.graph is None:
+        return checked
+    graph, problems = with_preprocess(checked.graph)
+    found = (*checked.diagnostics, *problems)
+    return replace(checked, graph=None if problems else graph, diagnostics=found)
 
 
 def _overrides(overrides: Mapping[str, str], sink: Diagnostics) -> dict[str, Node]:

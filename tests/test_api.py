@@ -266,6 +266,18 @@ def test_a_part_of_a_checkpoint(spec, tmp_path) -> None:
         archc.load(spec, allow_missing=["fc.*"])
 
 
+def test_a_model_that_takes_pixels(spec, tmp_path) -> None:
+    with pytest.raises(archc.SpecError) as refused:
+        archc.build(spec, with_preprocess=True)
+    assert refused.value.diagnostics[-1].code == "no-preprocess"
+    with pytest.raises(ValueError, match="for the target 'onnx' in float32"):
+        archc.build(spec, to="torch", with_preprocess=True)
+    spec.write_text(SPEC.replace("blocks:", "preprocess: {crop: 16}\nblocks:"))
+    (path,) = archc.build(spec, with_preprocess=True)
+    (declared,) = open_session(path).get_inputs()
+    assert (declared.type, declared.shape) == ("tensor(uint8)", ["N", "H", "W", 3])
+
+
 def test_trained_weights_are_only_replaced_by_force(spec, tmp_path) -> None:
     from safetensors.torch import load_file, save_file
 

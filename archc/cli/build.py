@@ -26,7 +26,7 @@ from archc.cli.printing import (
     print_line,
 )
 from archc.cli.progress import Progress, format_size
-from archc.compile import Checked
+from archc.compile import Checked, with_images
 from archc.graph.precision import in_dtype
 from archc.types import DType
 
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from archc.graph import Graph
     from archc.weights import Exceptions, WeightSource
 
-_ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize": "--optimize"}
+_ONNX_ONLY = {
+    "opset": "--opset",
+    "external_data": "--external-data",
+    "optimize": "--optimize",
+    "with_preprocess": "--with-preprocess",
+}
 
 
 @click.command("build")
@@ -87,6 +92,11 @@ _ONNX_ONLY = {"opset": "--opset", "external_data": "--external-data", "optimize"
     show_default=True,
     help="Write ONNX for fast inference, or every layer and weight under its own name.",
 )
+@click.option(
+    "--with-preprocess",
+    is_flag=True,
+    help="Compile crop and normalisation into the model: it takes uint8 images [N, H, W, C].",
+)
 @budget_option
 @click.option("--force", is_flag=True, help="Replace weights that archc did not write, too.")
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
@@ -106,6 +116,7 @@ def command(
     dtype: str,
     external_data: bool | None,
     optimize: bool,
+    with_preprocess: bool,
     max_parameters: int,
     force: bool,
     verify: bool,
@@ -117,23 +128,25 @@ def command(
     """
     if target is None:
         raise click.UsageError(f"say what to build: archc build {spec} --to onnx (or --to torch)")
-    if target == "torch":
-        _refuse_onnx_options(ctx)
-    if weights is None and (allow_missing or ignore_unexpected):
-        raise click.UsageError("--allow-missing and --ignore-unexpected are for --weights")
+    _refuse_combinations(ctx, target)
     if verify:
         need_torch("`--verify`")
     from archc.alternatives import SpecAlternatives
     from archc.weights import CastWeights, DrawnWeights, Exceptions
 
     checked = checked_or_exit(spec, variant, overrides)
+    alternatives = SpecAlternatives(checked, overrides)
+    if with_preprocess:
+        checked = with_images(checked)
+        if checked.graph is None:
+            fail(found for found in checked.diagnostics if found.is_error)
     assert checked.graph is not None
     graph = in_dtype(checked.graph, DType(dtype))
     checked = replace(checked, graph=graph)
     source: WeightSource = CastWeights(DrawnWeights(seed))
     if weights is not None:
-        others = SpecAlternatives(checked, overrides)
-        source = _loaded(weights, graph, Exceptions(allow_missing, ignore_unexpected), others, seed)
+        exceptions = Exceptions(allow_missing, ignore_unexpected)
+        source = _loaded(weights, graph, exceptions, alternatives, seed)
     written = _write(
         checked,
         target,
@@ -157,10 +170,16 @@ def command(
         raise SystemExit(EXIT_ERRORS)
 
 
-def _refuse_onnx_options(ctx: click.Context) -> None:
-    for name, option in _ONNX_ONLY.items():
+def _refuse_combinations(ctx: click.Context, target: Target) -> None:
+    """Refuse options that mean nothing together."""
+    for name, option in _ONNX_ONLY.items() if target == "torch" else ():
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option} is for --to onnx")
+    chosen = ctx.params
+    if chosen["weights"] is None and (chosen["allow_missing"] or chosen["ignore_unexpected"]):
+        raise click.UsageError("--allow-missing and --ignore-unexpected are for --weights")
+    if chosen["with_preprocess"] and chosen["dtype"] != DType.FLOAT32.value:
+        raise click.UsageError("--with-preprocess computes in float32: leave --dtype out")
 
 
 def _loaded(

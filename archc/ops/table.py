@@ -54,6 +54,8 @@ OPS = LazyOps(
         "avgpool": ("pool", "AvgPool"),
         "batchnorm": ("batchnorm", "BatchNorm"),
         "celu": ("smooth", "Celu"),
+        "center_crop": ("images", "CenterCrop"),
+        "channel_affine": ("images", "ChannelAffine"),
         "chunk": ("parts", "Chunk"),
         "concat": ("join", "Concat"),
         "conv": ("conv", "Conv"),

@@ -32,7 +32,7 @@ def draw_inputs(
 ) -> dict[str, Array]:
     """Random inputs at concrete sizes.
 
-    Integers that choose rows of a table choose any; others are zeros and ones.
+    Integers that choose rows of a table choose any; bytes are any, others zeros and ones.
 
     Args:
         graph: the network.
@@ -49,7 +49,8 @@ def draw_inputs(
         shape = tuple(evaluate(dim, sizes) for dim in value.type.shape)
         dtype = value.type.dtype
         if not dtype.is_floating:
-            numbers: Array = rng.integers(0, bounds.get(value.name, 2), shape)
+            few = 256 if dtype is DType.UINT8 else 2
+            numbers: Array = rng.integers(0, bounds.get(value.name, few), shape)
         else:
             numbers = np.asarray(rng.standard_normal(shape))
             if draw == NEARLY_CONSTANT:

@@ -132,12 +132,25 @@ def verify_graph(
             return Report(graph.name, (), other.runtime, (error.diagnostic,))
 
 
-def run_torch(graph: Graph, module: Any, feed: Feed) -> dict[str, Array]:
-    """Run a torch module on named inputs; returns named outputs."""
+def run_torch(graph: Graph, module: Any, feed: Feed, *, double: bool = False) -> dict[str, Array]:
+    """Run a torch module on named inputs; returns named outputs.
+
+    Args:
+        graph: the network.
+        module: the module.
+        feed: inputs by name.
+        double: whether it is in float64, so that what it makes of whole numbers is, too.
+    """
     import torch
 
-    with torch.no_grad():
-        result = module(*(_tensor(feed[value.name], value.type.dtype) for value in graph.inputs))
+    inputs = [_tensor(feed[value.name], value.type.dtype) for value in graph.inputs]
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if double else before)
+    try:
+        with torch.no_grad():
+            result = module(*inputs)
+    finally:
+        torch.set_default_dtype(before)
     if isinstance(result, dict):
         return {name: _array(tensor) for name, tensor in result.items()}
     return {next(iter(graph.outputs)): _array(result)}
@@ -181,10 +194,11 @@ def _trials(
     own.module.double()
     trials = []
     for (sizes, draw, feed), mine in zip(inputs, single, strict=True):
-        double = _run(graph, own.module, {k: doubled(v) for k, v in feed.items()}, tell)
+        wide = {name: doubled(array) for name, array in feed.items()}
+        double = _run(graph, own.module, wide, tell, double=True)
 
         def again(feed: Feed = feed) -> dict[str, Array]:
-            return _run(graph, own.module, nudged(feed, 0), tell)
+            return _run(graph, own.module, nudged(feed, 0), tell, double=True)
 
         trials.append(Trial(sizes, draw, feed, mine, double, again))
     return trials
@@ -213,11 +227,13 @@ def _compare(
                 )
 
 
-def _run(graph: Graph, module: Any, feed: Feed, tell: Tell) -> dict[str, Array]:
+def _run(
+    graph: Graph, module: Any, feed: Feed, tell: Tell, *, double: bool = False
+) -> dict[str, Array]:
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feed.items())
     tell(f"{graph.name}: running PyTorch on {shapes}")
     try:
-        return run_torch(graph, module, feed)
+        return run_torch(graph, module, feed, double=double)
     except Exception as error:  # torch raises whatever its operators do
         message = f"`{graph.name}` fails in PyTorch on {shapes}: {first_line(error)}"
         place = Label(graph.scopes[""].span)

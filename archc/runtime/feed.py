@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archc.runtime.images import read_image
-from archc.runtime.model import Model, ModelInput, RunError, check_readable, first_line
+from archc.runtime.model import (
+    DEFAULT_SIZE,
+    Model,
+    ModelInput,
+    RunError,
+    check_readable,
+    first_line,
+)
 
 _BROKEN_FILE = (
     OSError,
@@ -33,6 +40,7 @@ def random_feed(model: Model, at: Mapping[str, int], seed: int) -> dict[str, Any
     import numpy as np
 
     model.check_sizes(at)
+    at = {**_fitting(model), **at}
     rng = np.random.default_rng(seed)
     feed: dict[str, Any] = {}
     for declared in model.inputs:
@@ -45,6 +53,16 @@ def random_feed(model: Model, at: Mapping[str, int], seed: int) -> dict[str, Any
             message = f"input `{declared.name}` of {list(shape)} does not fit into memory"
             raise RunError("run-failed", message, model.path) from error
     return feed
+
+
+def _fitting(model: Model) -> dict[str, int]:
+    """The next larger size where the usual one is none that the model works for."""
+    batches = {declared.shape[0] for declared in model.inputs if declared.shape}
+    return {
+        name: next((size for size in sizes.members() if size >= DEFAULT_SIZE), DEFAULT_SIZE)
+        for name, sizes in model.demands.items()
+        if name not in batches and not sizes.is_empty
+    }
 
 
 def read_feed(model: Model, files: Sequence[str], *, preprocess: bool = True) -> dict[str, Any]:

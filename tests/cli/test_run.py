@@ -389,3 +389,26 @@ def test_largest_entries_of_every_dtype() -> None:
     ((first, last),) = top_k(np.array([[np.nan, -1.0]]), 2)
     assert first == (1, -1.0)
     assert last[0] == 0
+
+
+def test_a_model_that_takes_pixels(cli) -> None:
+    text = "archc: 1\nname: net\ninputs: {image: [N, 3, 240, 240]}\n"
+    text += "preprocess: {resize: 250, crop: 240, mean: 0.5, std: [0.2, 0.3, 0.4]}\n"
+    Path("net.yaml").write_text(text + "layers: [{adaptive_avgpool: 1}, flatten]\n")
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 260, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    cli("build", "net.yaml", "--to", "onnx", "-o", "plain.onnx")
+    cli("build", "net.yaml", "--to", "onnx", "-o", "whole.onnx", "--with-preprocess", "--verify")
+    for name in ("plain", "whole"):
+        cli("run", f"{name}.onnx", "photo.png", "-o", f"{name}.npz")
+    plain, whole = (np.load(f"{name}.npz")["output"] for name in ("plain", "whole"))
+    np.testing.assert_allclose(whole, plain, rtol=0, atol=1e-5)
+    assert cli("run", "whole.onnx").stdout.startswith("output [1, 3] float32")
+    np.save("pixels.npy", pixels[:200])
+    assert "H >= 240" in cli("run", "whole.onnx", "pixels.npy", code=1).stderr
+    half = ("--with-preprocess", "--dtype", "float16")
+    assert "leave --dtype out" in cli("build", "net.yaml", "--to", "onnx", *half, code=2).stderr
+    assert (
+        "is for --to onnx"
+        in cli("build", "net.yaml", "--to", "torch", "--with-preprocess", code=2).stderr
+    )

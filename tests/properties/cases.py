@@ -27,6 +27,7 @@ from tests.ops import core_reference, spatial_cases, spatial_reference, test_att
 from tests.ops.harness import LAYER, Reference, Tensor
 from tests.ops.test_window import mask, partition
 from tests.properties import training
+from tests.zoo.oracle import torchvision_models
 
 Draw = Any
 Shape = tuple[int, ...]
@@ -391,6 +392,43 @@ def _partition(op: Op) -> Reference:
     return lambda inputs, _: partition(inputs[0], op.window, op.shift)
 
 
+@st.composite
+def _affines(draw: Draw) -> Case:
+    shape = core.shape(draw, 2, 5)
+    numbers = st.floats(-3, 3).map(lambda number: round(number, 3))
+    several = st.lists(numbers, min_size=shape[1], max_size=shape[1])
+    attributes = core.some(draw, mul=numbers | several, add=numbers | several)
+    return made("channel_affine", attributes, TensorType(shape))
+
+
+def _affine(op: Op) -> Reference:
+    def compute(inputs: list[Tensor], weights: dict[str, Tensor]) -> Tensor:
+        (x,) = inputs
+        mul, add = (
+            torch.tensor(numbers, dtype=x.dtype).reshape(1, -1, *([1] * (x.ndim - 2)))
+            for numbers in (op.mul, op.add)
+        )
+        return x * mul + add
+
+    return compute
+
+
+@st.composite
+def _crops(draw: Draw) -> Case:
+    side = st.integers(1, 9)
+    size = draw(side | st.lists(side, min_size=2, max_size=2))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(side), draw(side))
+    dtype = draw(st.sampled_from([DType.FLOAT32, DType.UINT8]))
+    return made("center_crop", {"size": size}, TensorType(shape, dtype))
+
+
+def _cropped(op: Op) -> Reference:
+    torchvision_models()
+    from torchvision.transforms.functional import center_crop
+
+    return lambda inputs, _: center_crop(inputs[0], list(op.size))
+
+
 def _attributes(name: str, **strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
     """Ops without inputs."""
     return st.fixed_dictionaries(strategies).map(lambda attributes: made(name, attributes))
@@ -451,6 +489,8 @@ PROPERTIES: dict[str, Property] = dict(
             drift=_resize_drift,
         ),
     ],
+    channel_affine=Property(_affines(), _affine),
+    center_crop=Property(_crops(), _cropped, exact=always),
     linear=Property(_linears(), _linear, work=_linear),
     scale=Property(_scales(), lambda op: lambda inputs, _: inputs[0] * op.by),
     attention=Property(

@@ -6,6 +6,15 @@ from archc.diagnostics.codes.code import entry
 
 TARGETS = (
     entry(
+        "no-preprocess",
+        "There is no preprocessing to compile into the model",
+        """
+        `--with-preprocess` puts what `preprocess` of the spec says before the network, so that the
+        model takes images of uint8. The spec has to say it, and the input has to be float32.
+        """,
+        needs="`--with-preprocess` and a spec without `preprocess`",
+    ),
+    entry(
         "unsupported-opset",
         "The chosen ONNX opset cannot carry this layer",
         """
