@@ -18,7 +18,7 @@ from typing import cast
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
 from archc.elaborate.env import closest
-from archc.elaborate.imports import project_root, standard_blocks
+from archc.elaborate.imports import standard_blocks
 from archc.ops.base import Op
 from archc.ops.table import OPS, OpTable
 from archc.records import dataclass
@@ -26,7 +26,6 @@ from archc.spec.files import read_source
 from archc.spec.read_chain import COMMON_KEYS, MACHINE
 from archc.spec.read_entries import is_identifier
 
-CONFIG = "pyproject.toml"
 _NEEDED = ("infer", "to_torch", "to_onnx")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
@@ -57,20 +56,8 @@ class Extended:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def configured(folder: Path) -> tuple[list[Plugin], list[Diagnostic]]:
-    """The plugins that the project around a folder enables in its pyproject.toml.
-
-    Args:
-        folder: where archc is run. The project is that of imports: the nearest folder upwards with
-            .git or pyproject.toml.
-    """
-    path = project_root(folder.resolve()) / CONFIG
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return [], []  # as good as absent: most projects configure other programs in it, or none
-    if b"archc" not in data:
-        return [], []
+def configured(path: Path) -> tuple[list[Plugin], list[Diagnostic]]:
+    """The plugins that a pyproject.toml enables."""
     source, problems = read_source(str(_shown(path)))
     if source is None:
         return [], problems
@@ -235,7 +222,7 @@ def _shown(path: Path) -> Path:
 
 def _bad_config(source: Source, message: str, span: Span | None) -> Diagnostic:
     primary = None if span is None else Label(span)
-    return Diagnostic("bad-config", f"{CONFIG}: {message}", primary, path=source.name)
+    return Diagnostic("bad-config", f"pyproject.toml: {message}", primary, path=source.name)
 
 
 def _toml_place(source: Source, message: str) -> Span | None:

@@ -13,6 +13,7 @@ import click
 from archc import compile as pipeline
 from archc.cli.printing import EXIT_ERRORS, complaints, fail, print_diagnostics
 from archc.compile import Checked, VariantError
+from archc.elaborate.imports import project_root
 from archc.ops.table import OPS, OpTable
 
 _NAMED = "archc.plugins"
@@ -86,11 +87,26 @@ def _working_folder_on_path() -> Iterator[None]:
             sys.path.pop()
 
 
+def _settings() -> Path | None:
+    """The pyproject.toml of the project that archc is run in, if archc is mentioned in it.
+
+    The project is that of imports: the nearest folder upwards with .git or pyproject.toml.
+    """
+    try:
+        path = project_root(Path.cwd()) / "pyproject.toml"
+        return path if b"archc" in path.read_bytes() else None
+    except OSError:  # absent, or as good as that: most projects have nothing for archc in it
+        return None
+
+
 def _load(meta: dict[str, Any]) -> OpTable:
+    settings = _settings()
+    if settings is None and not meta.get(_NAMED):
+        return OPS
     from archc.extensions import Plugin, configured, extended
 
     named = [Plugin(module) for module in meta.get(_NAMED, ())]
-    plugins, problems = configured(Path.cwd())
+    plugins, problems = ([], []) if settings is None else configured(settings)
     if problems:
         fail(problems)
     if not plugins and not named:

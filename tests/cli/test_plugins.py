@@ -240,13 +240,24 @@ def test_bad_settings(cli, small, tmp_path, text, place, message) -> None:
     err = cli("check", "small.yaml", code=1).stderr
     assert err.startswith(f"error[bad-config]: pyproject.toml: {message}")
     assert f" --> pyproject.toml:{place}\n" in err
-    assert [found.code for found in configured(tmp_path)[1]] == ["bad-config"]
+    assert [found.code for found in configured(tmp_path / "pyproject.toml")[1]] == ["bad-config"]
 
 
 @pytest.mark.parametrize("text", ["", "[tool.other]\nplugins = 1\n", "[project]\nname = 'archc'\n"])
 def test_settings_of_others(cli, small, tmp_path, text) -> None:
     configure(tmp_path, text)
     cli("check", "small.yaml")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
+def test_folder_that_is_gone(small, tmp_path) -> None:
+    gone = tmp_path / "gone"
+    code = f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+    code += f"from archc.cli import main; main(['check', {str(small)!r}])"
+    process = start(code, cwd=tmp_path)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "is sound" in out
 
 
 # -- plugins at fault -------------------------------------------------------------------------
