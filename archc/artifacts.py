@@ -154,6 +154,7 @@ def _torch(
     counted = _Counted(weights, graph, progress)
     try:
         with OutputSet(output, inputs=inputs) as files:
+            files.need(counted.total)
             write_safetensors(graph, counted, files.side(output.with_suffix(".safetensors")))
             files.main.write(source.text.encode())
     except OutputError as error:
@@ -167,7 +168,7 @@ class _Counted:
     def __init__(self, weights: WeightSource, graph: Graph, progress: Progress | None) -> None:
         self._weights = weights
         self._progress = progress
-        self._total = sum(ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights())
+        self.total = sum(ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights())
         self._done = 0
 
     def array(self, ref: WeightRef) -> Array:
@@ -178,4 +179,4 @@ class _Counted:
             yield chunk
             self._done += chunk.nbytes
             if self._progress is not None:
-                self._progress(self._done, self._total)
+                self._progress(self._done, self.total)

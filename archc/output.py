@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -208,6 +209,25 @@ class OutputSet:
         file = self._open(Path(path))
         self._sides.append(file)
         return file
+
+    def need(self, size: int) -> None:
+        """Say beforehand that the disk has no room for what is going to be written.
+
+        Args:
+            size: bytes of all files of the set together.
+
+        Raises:
+            OutputError: less than that is free. A file that is replaced counts as long as the new
+                one is being written.
+        """
+        with suppress(OSError):  # a file system that cannot tell
+            free = shutil.disk_usage(self.main.path.parent).free
+            if size > free:
+                raise _unwritable(
+                    self._path,
+                    f"it takes {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free there",
+                    [_HELP[errno.ENOSPC]],
+                )
 
     def _open(self, path: Path) -> OutputFile:
         destination = Path(os.path.realpath(path))

@@ -19,6 +19,7 @@ from archc.graph.passes.recipe import (
     Recipe,
     Stored,
 )
+from archc.types import DType
 from archc.weights.drawn import little_endian
 from archc.weights.source import WeightSource
 
@@ -49,11 +50,40 @@ class ComputedWeights:
         return np.ascontiguousarray(numbers).reshape(ref.weight.shape)
 
     def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
-        """Raw data; see `WeightSource.chunks`. A computed weight is one chunk."""
-        if ref.key not in self._recipes:
-            yield from self._source.chunks(ref)
-            return
-        yield little_endian(self.array(ref)).reshape(-1).data.cast("B")
+        """Raw data; see `WeightSource.chunks`.
+
+        What is scaled along its first axis is computed chunk by chunk; any other computed weight
+        is one chunk.
+        """
+        recipe = self._recipes.get(ref.key)
+        match recipe:
+            case None:
+                yield from self._source.chunks(ref)
+            case Along(Stored(stored), factors, 0) if (
+                stored.weight.dtype is ref.weight.dtype is DType.FLOAT32
+            ):
+                yield from self._scaled(stored, self._double(factors))
+            case _:
+                yield little_endian(self.array(ref)).reshape(-1).data.cast("B")
+
+    def _scaled(self, stored: WeightRef, factors: Any) -> Iterator[memoryview]:
+        """A stored weight with its slices along the first axis scaled."""
+        length = stored.weight.numel // len(factors)
+        start = 0
+        for chunk in self._source.chunks(stored):
+            numbers = np.frombuffer(chunk, "<f4")
+            scaled = np.empty_like(numbers)  # the chunk may be a view of the file
+            for part, rows in _pieces(start, len(numbers), length):
+                # Numpy converts some thousand numbers at a time: no array of float64 is made.
+                np.multiply(
+                    numbers[part].reshape(rows.stop - rows.start, -1),
+                    factors[rows, None],
+                    out=scaled[part].reshape(rows.stop - rows.start, -1),
+                    dtype=np.float64,
+                    casting="same_kind",
+                )
+            start += len(numbers)
+            yield scaled.data.cast("B")
 
     def _computed(self, recipe: Recipe) -> Any:
         match recipe:
@@ -79,3 +109,18 @@ class ComputedWeights:
 
     def _double(self, recipe: Recipe) -> Any:
         return self._computed(recipe).astype(np.float64)
+
+
+def _pieces(start: int, count: int, length: int) -> Iterator[tuple[slice, slice]]:
+    """Cuts `count` numbers from number `start` of a weight on into whole rows and parts of one.
+
+    Yields:
+        The numbers, counted from `start`, and the rows of `length` numbers they belong to.
+    """
+    done = 0
+    while done < count:
+        row, offset = divmod(start + done, length)
+        rows = 1 if offset else max(1, (count - done) // length)
+        size = min(rows * length - offset, count - done)
+        yield slice(done, done + size), slice(row, row + rows)
+        done += size

@@ -8,7 +8,9 @@ can be drawn in any order.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,15 @@ from archc.ops.initial import Computed, Constant, Distribution, Normal, Truncate
 from archc.weights.source import CHUNK
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy.typing as npt
 
     from archc.weights.source import Array
 
     Floats = npt.NDArray[np.float32]
 
+_WORKERS = 2  # threads that draw: more would only wait for the disk
 _LIKELY = 0.25  # share of a normal inside the bounds from which redrawing what is outside is cheap
 
 
@@ -42,12 +47,13 @@ class DrawnWeights:
     def array(self, ref: WeightRef) -> Array:
         """The whole weight; see `WeightSource.array`."""
         parts = [self._chunk(ref, index) for index in range(_count(ref))]
-        return np.concatenate(parts).reshape(ref.weight.shape)
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return whole.reshape(ref.weight.shape)
 
     def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
         """Raw data; see `WeightSource.chunks`."""
-        for index in range(_count(ref)):
-            yield little_endian(self._chunk(ref, index)).data.cast("B")
+        for chunk in _ahead(lambda index: little_endian(self._chunk(ref, index)), _count(ref)):
+            yield chunk.data.cast("B")
 
     def _chunk(self, ref: WeightRef, index: int) -> Array:
         weight = ref.weight
@@ -95,6 +101,34 @@ def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
 def little_endian(array: Array) -> Array:
     """The array contiguous and in little-endian byte order; itself where it is so already."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def _ahead(chunk: Callable[[int], Array], count: int) -> Iterator[Array]:
+    """Chunks 0 to `count - 1`, drawn by threads while those before them are being used.
+
+    Numpy draws without the interpreter's lock. Few are ahead, so that memory stays small.
+    """
+    if count == 1:
+        yield chunk(0)
+        return
+    pool = _pool()
+    waiting = deque(pool.submit(chunk, index) for index in range(min(count, _WORKERS)))
+    try:
+        for index in range(count):
+            drawn = waiting.popleft().result()
+            if index + _WORKERS < count:
+                waiting.append(pool.submit(chunk, index + _WORKERS))
+            yield drawn
+    finally:
+        for unused in waiting:
+            unused.cancel()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="archc-draw")
 
 
 def _count(ref: WeightRef) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -204,6 +206,19 @@ def test_what_the_system_refuses_is_a_diagnostic(
     assert bool(help) == (number != errno.EIO)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "old"
+
+
+def test_too_little_room_is_said_beforehand(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("old")
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(OutputError) as caught, OutputSet(path) as out:
+        out.need(1000)
+        out.need(free + 2**40)
+    found = caught.value.diagnostic
+    assert found.code == "unwritable-output" and found.help
+    assert re.search(r"it takes [\d,.]+ MB, and [\d,.]+ MB are free there$", found.message)
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "old"
 
 
 # -- failures on the way ----------------------------------------------------------------------

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.graph.graph import WeightRef
+from archc.graph.passes.recipe import Along, Stored
 from archc.ops.base import Weight
 from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
 from archc.types import DType
-from archc.weights import DrawnWeights, RandomisedWeights, WeightSource
+from archc.weights import ComputedWeights, DrawnWeights, RandomisedWeights, WeightSource
 from archc.weights.source import CHUNK
 from tests.targets.graphs import Net, small_net
 
@@ -195,6 +196,21 @@ def assert_chunks_are_the_array(source: WeightSource, weight: WeightRef) -> None
     assert max(chunk.nbytes for chunk in chunks) <= 4 << 20
     data = b"".join(chunks)
     assert data == array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+@pytest.mark.parametrize("length", [1, 7, CHUNK - 1, CHUNK, CHUNK + 3])
+@pytest.mark.parametrize("count", [1, 2 * CHUNK + 5])
+def test_scaled_chunks_are_the_array(length: int, count: int) -> None:
+    rows = -(-count // length)
+    weight = ref(Normal(0, 1), rows, length)
+    factors = ref(Uniform(0.5, 2), rows, key="layer.factors")
+    source = ComputedWeights(
+        DrawnWeights(1), {weight.key: Along(Stored(weight), Stored(factors), 0)}
+    )
+    assert_chunks_are_the_array(source, weight)
+    numbers, scales = (DrawnWeights(1).array(one).astype(float) for one in (weight, factors))
+    expected = numbers * scales[:, None]
+    np.testing.assert_array_equal(source.array(weight), expected.astype(np.float32))
 
 
 # -- weights for comparing targets ------------------------------------------------------------

@@ -88,6 +88,7 @@ def write_onnx(
         return WrittenOnnx((), (*findings, _too_large(graph, path, size)))
     try:
         with OutputSet(path, inputs=inputs) as out:
+            out.need(size)
             tally = _Tally(model.weights, progress)
             if external and any(_size(ref) >= _MIN_EXTERNAL for ref in model.weights):
                 framed = _write_data(model, weights, out, tally)
