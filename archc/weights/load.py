@@ -112,6 +112,9 @@ def _load(
     if alternatives is not None:
         help = likely_help(graph, lambda one: _view(one, opened, path).tensors, alternatives)
         findings[0] = replace(findings[0], help=(*help, *findings[0].help))
+        if help:  # what it is made for is known: how each layer differs tells nothing more
+            whole = [one for one in findings if one.code != "weights-mismatch"]
+            findings = whole or findings[:1]
     return None, [finding for finding in findings if finding.is_error]
 
 
