@@ -400,6 +400,19 @@ def attention(given: Mapping[str, Any], values: Values) -> Layer:
     return Layer("attention", attributes, inputs, {}, merged, references)
 
 
+def not_translated(reason: str) -> Make:
+    """An operator whose node tests hold nothing that a layer is given."""
+
+    def make(given: Mapping[str, Any], values: Values) -> Layer:
+        raise ExcludedError(reason)
+
+    return make
+
+
+STATES = (
+    "states to start from, or the last one as the only result: `states` yields it beside others"
+)
+
 OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Add": ("add", joined("add")),
     "Attention": ("attention", attention),
@@ -414,6 +427,7 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Dropout": ("dropout", dropout),
     "Elu": ("elu", plain("elu", alpha="alpha")),
     "Flatten": ("flatten", flatten),
+    "GRU": ("gru", not_translated(STATES)),
     "Gather": ("lookup", gather),
     "Gelu": ("gelu", plain("gelu", approximate="approximate")),
     "Gemm": ("linear", gemm),
@@ -425,6 +439,7 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Identity": ("identity", plain("identity")),
     "InstanceNormalization": ("instancenorm", norm("instancenorm", epsilon="eps")),
     "LRN": ("lrn", plain("lrn", size="size", alpha="alpha", beta="beta", bias="k")),
+    "LSTM": ("lstm", not_translated(STATES)),
     "LayerNormalization": ("layernorm", last_axes("layernorm")),
     "LeakyRelu": ("leaky_relu", plain("leaky_relu", alpha="slope")),
     "LogSoftmax": ("log_softmax", plain("log_softmax", axis="dim")),
@@ -434,9 +449,14 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "PRelu": ("prelu", prelu),
     "Pad": ("pad", pad),
     "RMSNormalization": ("rmsnorm", last_axes("rmsnorm")),
+    "RNN": ("rnn", not_translated(STATES)),
     "Relu": ("relu", plain("relu")),
     "Reshape": ("reshape", reshape),
     "Resize": ("resize", resize),
+    "RotaryEmbedding": (
+        "rope",
+        not_translated("cosines and sines as inputs, which `rope` computes from the positions"),
+    ),
     "Selu": ("selu", fixed("selu", alpha=1.6732632, gamma=1.0507010)),
     "Sigmoid": ("sigmoid", plain("sigmoid")),
     "Slice": ("slice", slice_),

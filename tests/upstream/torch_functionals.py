@@ -41,6 +41,21 @@ def softmax(op: str) -> Make:
     return make
 
 
+def embedding(input: Tensor, weight: Tensor, **given: Any) -> Layer:
+    """torch.testing gives the table first and lets the operator exchange the two."""
+    table, ids = (input, weight) if input.is_floating_point() else (weight, input)
+    if given.pop("max_norm", None) is not None:
+        raise ExcludedError("rows that are scaled down as they are read (`max_norm`)")
+    padding = given.pop("padding_idx", None)
+    for changes_gradients_only in ("norm_type", "scale_grad_by_freq", "sparse"):
+        given.pop(changes_gradients_only, None)
+    rows, features = table.shape
+    attributes = {"rows": rows, "features": features, **given}
+    if padding is not None:
+        attributes["padding_idx"] = padding % rows
+    return Layer("embedding", attributes, [ids], {"weight": table})
+
+
 def unbatched(input: Tensor, axes: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """The input with a batch axis, and what gives the results one."""
     if input.ndim == axes + 1:
@@ -413,6 +428,7 @@ FUNCTIONALS: Mapping[str, tuple[str, str, Make]] = {
     "nn.functional.batch_norm": ("batchnorm", f"{_NORM} training momentum eps", batch_norm),
     "nn.functional.channel_shuffle": ("rearrange", "input groups", channel_shuffle),
     "nn.functional.dropout": ("dropout", "input p training inplace", dropout),
+    "nn.functional.embedding": ("embedding", "input weight", embedding),
     "nn.functional.gelu": ("gelu", "input approximate", pointwise("gelu")),
     "nn.functional.group_norm": ("groupnorm", "input num_groups weight bias eps", group_norm),
     "nn.functional.hardtanh": (

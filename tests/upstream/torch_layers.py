@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.upstream.case import ExcludedError
+
 Given = Mapping[str, Any]
 Attributes = dict[str, Any]
 
@@ -33,6 +35,16 @@ def plain(value: Any) -> Any:
 def without_indices(given: Given) -> Given:
     """Arguments of a maximum. Its indices would be a second result, which is left aside."""
     return {key: value for key, value in given.items() if key != "return_indices"}
+
+
+_RECURRENT = renamed("input_size", "proj_size", hidden_size="hidden", num_layers="layers")
+
+
+def recurrent(given: Given) -> Attributes:
+    """The samples have no batch axis, so that the one put in front is the first in any case."""
+    if given.get("proj_size"):
+        raise ExcludedError("states that are projected (`proj_size`)")
+    return {**_RECURRENT(given), "batch_first": True}
 
 
 CONV = renamed("in_channels", out_channels="out", kernel_size="kernel")

@@ -20,6 +20,10 @@ Translate = Callable[[to.Given], to.Attributes]
 PLAIN: dict[str, tuple[str, Translate]] = {
     "CELU": ("celu", to.renamed()),
     "ELU": ("elu", to.renamed()),
+    "Embedding": (
+        "embedding",
+        to.renamed(num_embeddings="rows", embedding_dim="features"),
+    ),
     "GELU": ("gelu", to.renamed()),
     "Hardswish": ("hardswish", to.renamed()),
     "Hardtanh": ("hardtanh", to.renamed(min_val="min", max_val="max")),
@@ -48,6 +52,11 @@ BATCHED: dict[str, tuple[str, Translate]] = {
     "Softmax2d": ("softmax", lambda given: {"dim": 1}),
 }
 """Modules whose input is [N, C, ...] whatever comes behind."""
+
+RECURRENT: dict[str, tuple[str, Translate]] = {
+    name: (name.lower(), to.recurrent) for name in ("GRU", "LSTM", "RNN")
+}
+"""Modules whose samples are sequences without a batch axis."""
 
 SPATIAL: dict[str, tuple[str, Translate]] = {
     "AvgPool": ("avgpool", to.AVGPOOL),
@@ -95,6 +104,8 @@ def _translation(name: str) -> tuple[str, Translate | None, int | None] | None:
     """Word of the language, translation of the arguments, spatial axes where they matter."""
     if name in PLAIN:
         return (*PLAIN[name], None)
+    if name in RECURRENT:
+        return (*RECURRENT[name], 1)
     if name in BATCHED:
         return (*BATCHED[name], 2 if name == "Softmax2d" else None)
     stem, axes = name[:-2], name[-2:]
@@ -112,7 +123,9 @@ def _layer(
     given = dict(_bound(cls, made))
     if given.get("bias") is False and given.get("affine") is not False and "Norm" in cls.__name__:
         _demand_both(cls)
-    (x,) = (*fed.args, *fed.kwargs.values())
+    x, *states = (*fed.args, *fed.kwargs.values())
+    if states:
+        raise ExcludedError("states to start from: recurrent layers of archc start with zeros")
     x = x.detach()
     module = cls(*made.args, **made.kwargs).eval()
     with torch.no_grad():
@@ -169,7 +182,7 @@ def _randomise(module: torch.nn.Module) -> None:
 
 def _results(module: torch.nn.Module, x: torch.Tensor, batch: bool, wide: bool) -> Any:
     if wide:
-        module, x = module.double(), x.double()
+        module, x = module.double(), x.double() if x.is_floating_point() else x
     with torch.no_grad():
         result = module(x.clone())
     if isinstance(result, tuple):
