@@ -23,7 +23,14 @@ from archc.ops.resize import Resize
 from archc.ops.table import OPS
 from archc.types import DType, TensorType
 from tests.ops import core_cases as core
-from tests.ops import core_reference, spatial_cases, spatial_reference, test_attention, test_rope
+from tests.ops import (
+    core_reference,
+    spatial_cases,
+    spatial_reference,
+    test_attention,
+    test_recurrent,
+    test_rope,
+)
 from tests.ops.harness import LAYER, Reference, Tensor
 from tests.ops.test_window import mask, partition
 from tests.properties import training
@@ -341,6 +348,20 @@ def _added_positions(op: Op) -> Reference:
 
 
 @st.composite
+def _recurrents(draw: Draw, name: str) -> Case:
+    _, attributes, shape, sizes = draw(test_recurrent.cases(name))
+    fixed = tuple(size if isinstance(size, int) else sizes[str(size)] for size in shape)
+    return made(name, attributes, TensorType(fixed))
+
+
+def _recurrent(name: str) -> Property:
+    reference = partial(test_recurrent.reference, name)
+    return Property(
+        _recurrents(name), reference, work=reference, training=training.recurrent, gentle=1.0
+    )
+
+
+@st.composite
 def _ropes(draw: Draw) -> Case:
     heads = draw(st.integers(1, 3))
     batch = core.shape(draw, 0, 2, 3)
@@ -517,6 +538,9 @@ PROPERTIES: dict[str, Property] = dict(
     embedding=Property(_embeddings(), _embedded, exact=always),
     add_positions=Property(_positions(), _added_positions),
     rope=Property(_ropes(), _turned),
+    lstm=_recurrent("lstm"),
+    gru=_recurrent("gru"),
+    rnn=_recurrent("rnn"),
     lookup=Property(_lookups(), _rows, exact=always),
     relative_index=Property(
         _attributes("relative_index", window=st.integers(1, 8), flat=st.booleans()),

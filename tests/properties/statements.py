@@ -256,6 +256,20 @@ def _fixed(op_type: str, **attributes: Any) -> Callable[[Op, Shape, int], Statem
     return lambda op, shape, opset: {op_type: attributes}
 
 
+def _recurrent(op_type: str, **more: Any) -> Callable[[Op, Shape, int], Statement]:
+    def statement(op: Any, shape: Shape, opset: int) -> Statement:
+        direction = b"bidirectional" if op.bidirectional else b"forward"
+        own = {"hidden_size": op.hidden, "direction": direction, "layout": 0, **more}
+        if op_type == "RNN":
+            word = b"Relu" if op.nonlinearity == "relu" else b"Tanh"
+            # ONNX's default names two, one for each direction.
+            count = 2 if word == b"Tanh" else 1 + op.bidirectional
+            own["activations"] = [word] * count
+        return {op_type: own, "Gather": {"axis": 0}}
+
+    return statement
+
+
 STATEMENTS: dict[str, Callable[[Op, Shape, int], Statement]] = {
     "adaptive_avgpool": _adaptive("AveragePool"),
     "adaptive_maxpool": _adaptive("MaxPool"),
@@ -273,6 +287,7 @@ STATEMENTS: dict[str, Callable[[Op, Shape, int], Statement]] = {
         {"Gelu": {"approximate": op.approximate.encode()}} if opset >= 20 else {}
     ),
     "groupnorm": _epsilon,
+    "gru": _recurrent("GRU", linear_before_reset=1),
     "hardsigmoid": _fixed("HardSigmoid", alpha=1 / 6, beta=0.5),
     "instancenorm": _instancenorm,
     "embedding": _fixed("Gather", axis=0),
@@ -285,12 +300,14 @@ STATEMENTS: dict[str, Callable[[Op, Shape, int], Statement]] = {
     "log_softmax": _along("LogSoftmax"),
     "lookup": _fixed("Gather", axis=0),
     "lrn": _lrn,
+    "lstm": _recurrent("LSTM", input_forget=0),
     "maxpool": _maxpool,
     "pad": _pad,
     "pad_to": _pad,
     "permute": _permute,
     "resize": _resize,
     "rmsnorm": _rmsnorm,
+    "rnn": _recurrent("RNN"),
     "select": _along("Gather"),
     "selu": _fixed("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
     "softmax": _along("Softmax"),

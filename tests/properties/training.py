@@ -49,6 +49,29 @@ def drop_path(case: Case, seed: int, module: torch.nn.Module) -> None:
     assert abs(kept.all(1).double().mean().item() - (1 - p)) <= 5.5 * spread
 
 
+def recurrent(case: Case, seed: int, module: torch.nn.Module) -> None:
+    """Between layers torch's own module drops the same features from the same seed."""
+    op = case.op
+    options = {"nonlinearity": op.nonlinearity} if case.name == "rnn" else {}
+    twin = getattr(torch.nn, case.name.upper())(
+        case.types[0].shape[-1],
+        op.hidden,
+        op.layers,
+        bias=op.bias,
+        batch_first=op.batch_first,
+        dropout=op.dropout,
+        bidirectional=op.bidirectional,
+        **options,
+    )
+    twin.load_state_dict({key.removeprefix(f"{LAYER}."): t for key, t in _state(module)})
+    (x,) = _inputs(case, seed)
+    torch.manual_seed(seed)
+    expected, _ = twin.train()(x)
+    torch.manual_seed(seed)
+    found = module.train()(x)
+    assert torch.equal(found["y0"] if op.states else found, expected)
+
+
 def batchnorm(case: Case, seed: int, module: torch.nn.Module) -> None:
     """The batch's own statistics, and the running ones moved by `momentum`."""
     (x,) = _inputs(case, seed)
