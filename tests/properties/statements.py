@@ -256,6 +256,18 @@ def _fixed(op_type: str, **attributes: Any) -> Callable[[Op, Shape, int], Statem
     return lambda op, shape, opset: {op_type: attributes}
 
 
+def _attention(op: Any, shape: Shape, opset: int) -> Statement:
+    whole = {
+        "q_num_heads": op.heads,
+        "kv_num_heads": op.kv_heads or op.heads,
+        "scale": FREE if op.scale is None else op.scale,
+        "is_causal": int(op.causal),
+        "qk_matmul_output_mode": 0,
+        "softcap": 0.0,
+    }
+    return {"Softmax": {"axis": -1}, "Trilu": {"upper": 1}, "Attention": whole}
+
+
 def _recurrent(op_type: str, **more: Any) -> Callable[[Op, Shape, int], Statement]:
     def statement(op: Any, shape: Shape, opset: int) -> Statement:
         direction = b"bidirectional" if op.bidirectional else b"forward"
@@ -273,7 +285,7 @@ def _recurrent(op_type: str, **more: Any) -> Callable[[Op, Shape, int], Statemen
 STATEMENTS: dict[str, Callable[[Op, Shape, int], Statement]] = {
     "adaptive_avgpool": _adaptive("AveragePool"),
     "adaptive_maxpool": _adaptive("MaxPool"),
-    "attention": lambda op, shape, opset: {"Softmax": {"axis": -1}, "Trilu": {"upper": 1}},
+    "attention": _attention,
     "avgpool": _avgpool,
     "batchnorm": _batchnorm,
     "celu": lambda op, shape, opset: {"Celu": {"alpha": op.alpha}},
