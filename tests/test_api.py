@@ -322,8 +322,9 @@ def test_unknown_target(spec) -> None:
 def test_verify_reports_every_comparison(spec) -> None:
     report = archc.verify(spec, batches=[1, 4])
     assert report.ok
-    found = [(c.sizes["N"], c.optimized) for c in report.comparisons]
-    assert found == [(1, False), (4, False), (1, True), (4, True)]
+    # Once for each draw of the inputs.
+    found = dict.fromkeys((c.sizes["N"], c.optimized) for c in report.comparisons)
+    assert list(found) == [(1, False), (4, False), (1, True), (4, True)]
     assert all(c.ort_error <= c.limit for c in report.comparisons)
     assert any(c.ort_error > 0 for c in report.comparisons)
 
