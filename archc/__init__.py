@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from archc.version import __version__
 
 if TYPE_CHECKING:
-    from archc.api import build, check, load, verify
+    from archc.api import build, check, load, quantize, verify
     from archc.diagnostics import SpecError
 
-__all__ = ["SpecError", "__version__", "build", "check", "load", "verify"]
+__all__ = ["SpecError", "__version__", "build", "check", "load", "quantize", "verify"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"build", "check", "load", "verify"}:
+    if name in {"build", "check", "load", "quantize", "verify"}:
         from archc import api
 
         return getattr(api, name)

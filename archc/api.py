@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from archc.artifacts import Target
     from archc.parity import Report
+    from archc.quantization import Quantized
     from archc.weights import WeightSource
 
 SpecPath = str | os.PathLike[str]
@@ -246,6 +247,48 @@ def verify(
     if report.diagnostics:
         raise SpecError(report.diagnostics)
     return report
+
+
+def quantize(
+    model: SpecPath,
+    output: SpecPath,
+    *,
+    calibration: SpecPath | None = None,
+    evaluation: SpecPath | None = None,
+) -> Quantized:
+    """Write an ONNX model in 8-bit integers, by onnxruntime's quantiser.
+
+    Args:
+        model: an ONNX file in float32.
+        output: where to write.
+        calibration: samples that show the ranges of activations: a folder of images, or an `.npz`
+            of arrays by input (and `labels`). Without them the matrix products alone are quantized.
+        evaluation: samples to measure the change on; by default every fifth of the calibration's,
+            which are not calibrated on then.
+
+    Returns:
+        What was written, and what it changed.
+
+    Raises:
+        SpecError: the model or the samples cannot be used, or the file not be written.
+    """
+    from archc.output import OutputError
+    from archc.quantization import quantize_model, read_samples
+    from archc.runtime import RunError, open_model
+
+    paths = [os.fspath(path) if path is not None else None for path in (calibration, evaluation)]
+    try:
+        loaded = open_model(model := os.fspath(model))
+        shown, held_out = (read_samples(loaded, path) if path else None for path in paths)
+        return quantize_model(
+            model,
+            os.fspath(output),
+            calibration=shown,
+            evaluation=held_out,
+            inputs=[path for path in paths if path and Path(path).is_file()],
+        )
+    except (RunError, OutputError) as error:
+        raise SpecError([error.diagnostic]) from None
 
 
 def _checked(

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "Explain a diagnostic code, or a layer of a spec.",
     "list": "List the networks of the zoo.",
     "new": "Start a spec, from a template or from a network of the zoo.",
+    "quantize": "Write a model in 8-bit integers, and say what that changes.",
     "run": "Run an ONNX model with onnxruntime.",
     "show": "Show every layer: shape, arithmetic, parameters, work, memory.",
     "verify": "Prove that the PyTorch and ONNX forms of a spec compute the same.",

@@ -5,7 +5,7 @@ onnxruntime and numpy are imported by what uses them.
 
 from __future__ import annotations
 
-from archc.runtime.feed import fitting_feed, random_feed, read_feed
+from archc.runtime.feed import fitting_feed, random_feed, read_arrays, read_feed
 from archc.runtime.images import read_image
 from archc.runtime.model import Model, ModelInput, RunError, first_line, open_model, open_session
 from archc.runtime.results import top_k, write_arrays
@@ -19,6 +19,7 @@ __all__ = [
     "open_model",
     "open_session",
     "random_feed",
+    "read_arrays",
     "read_feed",
     "read_image",
     "top_k",

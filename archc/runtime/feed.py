@@ -99,6 +99,16 @@ def read_feed(model: Model, files: Sequence[str], *, preprocess: bool = True) ->
     return fitting_feed(model, arrays, *files)
 
 
+def read_arrays(model: Model, path: str) -> dict[str, Any]:
+    """The arrays of an `.npz` by name, as they are stored.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    check_readable(path)
+    return _archive(model, path)
+
+
 def fitting_feed(model: Model, arrays: Mapping[str, Any], *files: str) -> dict[str, Any]:
     """Arrays as the model takes them: every input, in its rank, sizes and dtype.
 
