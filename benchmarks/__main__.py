@@ -24,6 +24,7 @@ TABLES = (
     "copying",
     "large",
     "modules",
+    "serving",
 )
 """Names of modules here: each has `ABOUT` and `table(folder)`, which yields lines of Markdown."""
 

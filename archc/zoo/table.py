@@ -11,7 +11,7 @@ from itertools import groupby
 
 from archc.graph import Value
 from archc.targets.report.cells import count_text
-from archc.types import Dim, format_dim
+from archc.types import Dim, format_dim, symbols_of
 from archc.zoo.rows import Network, Paper
 
 FORMAT = 1
@@ -19,6 +19,7 @@ FORMAT = 1
 
 COLUMNS = ("name", "parameters", "MACs", "input", "paper")
 _NUMERIC = (1, 2)
+_WIDEST = 32  # characters: longer formulas would push the other columns off the screen
 _UNKNOWN = "?"
 _LARGE = re.compile(r"\d{4,}")
 
@@ -92,10 +93,11 @@ def _cells(network: Network) -> tuple[str, str, str, str]:
 
 
 def _macs_text(macs: Dim | None) -> str:
-    """Work as `4.09G`; where it depends on a size, `85.5M*T + 18.4k*T**2`."""
+    """Work as `4.09G`; where it depends on a size, `85.5M*T + 18.4k*T**2`, if that is short."""
     if macs is None:
         return _UNKNOWN
-    return _LARGE.sub(lambda number: count_text(int(number[0])), format_dim(macs))
+    text = _LARGE.sub(lambda number: count_text(int(number[0])), format_dim(macs))
+    return text if len(text) <= _WIDEST else f"by {', '.join(sorted(symbols_of(macs)))}"
 
 
 def _inputs_text(inputs: Sequence[Value]) -> str:
