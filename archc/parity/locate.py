@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
-_NOTABLE = 0.01
-"""Part of the worst layer's error that is a mistake as well, and no long sum in another order.
+_NOTABLE, _SURE = 0.1, 30.0
+"""An error that is a mistake and no long sum in another order: this part of the worst layer's, or
+this many times the limit.
 
 onnxruntime adds up the elements of a mean in order, torch in pairs: over 100,000 of them the former
 is off by a few times the limit."""
-
-_WORST = 1e6
-"""Beyond it one mistake is as bad as another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +137,8 @@ def locate(
     wrong: dict[str, float] = {}
     for check in _checks(situation, subject, only):
         if not check.local.ok:
-            wrong[check.run.node.path] = min(check.local.badness, _WORST)
-        least = _NOTABLE * max(wrong.values(), default=0.0)
+            wrong[check.run.node.path] = check.local.badness
+        least = min(_SURE, _NOTABLE * max(wrong.values(), default=0.0))
         if not check.local.ok and (found is None or wrong[found.run.node.path] < least):
             before, found, after = list(recent), check, []
         elif found is not None and len(after) < NEIGHBOURS:
@@ -151,7 +149,7 @@ def locate(
     shown = [*before, found, *after]
     errors = _propagated(situation, subject, shown)
     at = len(before)
-    least = _NOTABLE * max(wrong.values())
+    least = min(_SURE, _NOTABLE * max(wrong.values()))
     also = [path for path in wrong if path != shown[at].run.node.path and wrong[path] >= least]
     same = differences(
         found.run.node,
