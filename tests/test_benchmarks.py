@@ -14,9 +14,10 @@ from benchmarks.scaling import layers_spec
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_module_is_a_table() -> None:
-    modules = {file.stem for file in (ROOT / "benchmarks").glob("*.py")}
-    assert modules - {"__main__", "measure"} == set(TABLES)
+def test_every_table_is_run_and_described() -> None:
+    files = (ROOT / "benchmarks").glob("*.py")
+    tables = {file.stem for file in files if "\ndef table(" in file.read_text(encoding="utf-8")}
+    assert tables == set(TABLES)
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert [name for name in TABLES if f"| `{name}` |" not in page] == []
 
