@@ -38,14 +38,19 @@ class LRN(Op):
         return pointwise(inputs, outputs[0], {1})
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """`nn.LocalResponseNorm`."""
+        """`nn.LocalResponseNorm`.
+
+        From rank 5 on torch flattens the last axes with `view`, which fails for an input whose
+        axes were permuted.
+        """
+        source = t.expr("{0}.contiguous()", x) if x.type.rank > 4 else x
         return t.module(
             "nn.LocalResponseNorm",
             self.size,
             alpha=Default(self.alpha, 1e-4),
             beta=Default(self.beta, 0.75),
             k=Default(self.k, 1.0),
-        )(x)
+        )(source)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """LRN for images and odd windows; else spelt out with AveragePool over the channels.

@@ -149,6 +149,13 @@ def test_nothing_is_computed_for_what_acts_in_training_only(listed: Listed) -> N
     assert computed in ([], ["Identity"])
 
 
+def test_a_local_norm_takes_volumes_whose_axes_were_permuted() -> None:
+    # torch's own function raises for these (docs/parity.md).
+    x = torch.randn(2, 5, 4, 3, 6).permute(0, 2, 4, 1, 3)
+    module = module_of(graph_of("lrn", {"size": 3}, ("N", 4, "D", "H", "W")))
+    assert torch.equal(module(x), module(x.contiguous()))
+
+
 def module_of(graph: Graph) -> torch.nn.Module:
     return load_module(emit_torch(graph))
 

@@ -73,6 +73,7 @@ def session_of(model: bytes, *, optimized: bool):
         "  - {conv_transpose: 6, kernel: 3, stride: 2}\n  - batchnorm\n",
         "  - [flatten, {linear: 6}, batchnorm]\n",
         "  - [flatten, {linear: 6, bias: false}, batchnorm, batchnorm, relu]\n",
+        "  - [flatten, {linear: 6, transposed: true}, batchnorm]\n",
     ],
 )
 def test_batch_norms_are_folded(layers: str) -> None:
@@ -148,6 +149,11 @@ def test_folded_numbers_are_those_of_the_definition() -> None:
         ("  - {conv: 6, kernel: 3}\n  - {mul_param: [6, 1, 1]}\n", 1),
         ("  - {conv: 6, bias: false}\n  - batchnorm\n  - {mul_param: [1, 6, 1, 1]}\n", 1),
         ("  - {rearrange: b c h w -> b h w c}\n  - {linear: 5}\n  - {mul_param: [5]}\n", 1),
+        (
+            "  - {rearrange: b c h w -> b h w c}\n  - {linear: 5, transposed: true}\n"
+            "  - {mul_param: [5]}\n",
+            1,
+        ),
         (
             "  - {rearrange: b c h w -> b h w c}\n  - {linear: 5}\n  - {dropout: 0.5}\n"
             "  - {permute: [0, 3, 1, 2]}\n  - {mul_param: [5, 1, 1]}\n",

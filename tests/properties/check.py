@@ -140,7 +140,9 @@ class _Run:
         source = emit_torch(self.graph)
         assert not source.diagnostics
         module = load_module(source, self.weights).eval()
-        found = {"torch": _values(module(*map(torch.from_numpy, self.inputs)))}
+        results = module(*map(torch.from_numpy, self.inputs))
+        assert isinstance(results, torch.Tensor) == (len(self.graph.outputs) == 1)
+        found = {"torch": _values(results)}
         if not refused:
             model = onnx_model(self.graph, self.weights, self.setting.opset)
             assert_attributes(self.case, model, self.setting.opset)

@@ -63,6 +63,7 @@ def examine(name: str, examples: int, number: int = 0) -> Tally:
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
     )
     @given(PROPERTIES[name].cases, setting_of())
     def hold(case: Case, setting: Setting) -> None:

@@ -85,8 +85,8 @@ def _channel_axis(node: Node) -> int | None:
             return 0
         case ConvTranspose(groups=1):
             return 1
-        case Linear(zero_bias=None) if node.output.type.rank == 2:
-            return 0
+        case Linear(zero_bias=None, transposed=transposed) if node.output.type.rank == 2:
+            return int(transposed)
     return None
 
 

@@ -71,7 +71,7 @@ def _chain(
 
 
 def _output_axis(node: Node) -> int | None:
-    """The axis of the result that the rows of `weight` make."""
+    """The axis of the result that one axis of `weight` makes."""
     match node.op:
         case Conv():
             return 1
@@ -88,7 +88,8 @@ def _source_axis(node: Node, axis: int) -> int | None:
 
 
 def _scale(layer: Node, factors: Recipe, recipes: dict[str, Recipe]) -> None:
+    axis = int(isinstance(layer.op, Linear) and layer.op.transposed)
     for ref in layer.weights:
         whole = recipe_of(ref, recipes)
         is_bias = ref.weight.name == "bias"
-        recipes[ref.key] = Product(whole, factors) if is_bias else Along(whole, factors, 0)
+        recipes[ref.key] = Product(whole, factors) if is_bias else Along(whole, factors, axis)
