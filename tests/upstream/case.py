@@ -49,6 +49,7 @@ class Layer:
         view: from the results of the suite to the layout of the layer's results.
         references: attributes that name an input, e.g. `{"mask": 3}`.
         outputs: how many results it has.
+        first: the first of its results that is looked at.
     """
 
     op: str
@@ -58,6 +59,7 @@ class Layer:
     view: Callable[[Any], Any] = lambda result: result
     references: Mapping[str, int] = field(default_factory=dict)
     outputs: int = 1
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def spec_of(layer: Layer) -> str:
         "layers": {NAME: body},
     }
     if layer.outputs > 1:
-        spec["outputs"] = {f"y{i}": f"{NAME}.{i}" if i else NAME for i in range(layer.outputs)}
+        spec["outputs"] = {
+            f"y{i}": f"{NAME}.{i}" if i else NAME for i in range(layer.first, layer.outputs)
+        }
     return json.dumps(spec)
 
 

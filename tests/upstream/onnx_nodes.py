@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -380,21 +381,26 @@ def attention(given: Mapping[str, Any], values: Values) -> Layer:
         raise ExcludedError(f"attribute `{min(strange)}`, which `attention` does not have")
     heads = q.shape[1] if q.ndim == 4 else given["q_num_heads"]
     shared = k.shape[1] if k.ndim == 4 else given["kv_num_heads"]
-    if heads != shared:
-        raise ExcludedError("fewer heads for keys and values than for queries")
 
     def merged(x: Array) -> Array:
         return x.transpose(0, 2, 1, 3).reshape(len(x), x.shape[2], -1) if x.ndim == 4 else x
 
     attributes: dict[str, Any] = {"heads": heads}
+    if heads != shared:
+        attributes["kv_heads"] = shared
     if given.get("is_causal"):
         attributes["causal"] = True
     if "scale" in given:
         attributes["scale"] = word(given["scale"])
     inputs, references = [merged(x) for x in (q, k, v)], {}
     if mask is not None:
-        if mask.dtype == bool or mask.ndim > 2:
-            raise ExcludedError("a mask per head, or one of booleans: `mask` is added in all heads")
+        if mask.ndim > 2:
+            raise ExcludedError("a mask with an axis for heads: `mask` is added in all alike")
+        seen = np.tril(mask) if given.get("is_causal") else mask
+        if mask.dtype == bool and not seen.any(axis=-1).all():
+            raise ExcludedError(
+                "a query from which all is hidden: its weights are equal in archc, none in ONNX"
+            )
         inputs.append(mask)
         references["mask"] = 3
     return Layer("attention", attributes, inputs, {}, merged, references)
@@ -409,9 +415,50 @@ def not_translated(reason: str) -> Make:
     return make
 
 
-STATES = (
-    "states to start from, or the last one as the only result: `states` yields it beside others"
-)
+GATES = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 2, 3, 1]}
+"""Where the gates of torch stand among those of ONNX: i, o, f, c; z, r, h."""
+
+
+def recurrent(
+    operator: str, given: Mapping[str, Any], values: Values, kept: Sequence[str]
+) -> Layer:
+    """A node of one layer; ONNX stacks the gates in another order and both biases in one."""
+    x, weight, recurrence, bias, *more = (*values, None)
+    assert x is not None and weight is not None and recurrence is not None
+    if any(value is not None for value in more):
+        raise ExcludedError("states to start from, lengths of sequences or peepholes")
+    if set(given) - {"hidden_size", "direction", "layout", "linear_before_reset"}:
+        raise ExcludedError("activations, clipping or coupled gates other than torch's")
+    if operator == "GRU" and not given.get("linear_before_reset"):
+        raise ExcludedError("a reset gate that acts before the product, where torch's acts behind")
+    if given.get("direction", b"forward") == b"reverse":
+        raise ExcludedError("a sequence read from its end alone")
+    hidden, gates = given["hidden_size"], GATES[operator]
+    rows = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in gates])
+    weights = {}
+    for index in range(len(weight)):
+        suffix = "_l0" + ("_reverse" if index else "")
+        weights[f"weight_ih{suffix}"] = weight[index][rows]
+        weights[f"weight_hh{suffix}"] = recurrence[index][rows]
+        if bias is not None:
+            half = len(bias[index]) // 2
+            weights[f"bias_ih{suffix}"] = bias[index][:half][rows]
+            weights[f"bias_hh{suffix}"] = bias[index][half:][rows]
+    batch_first = bool(given.get("layout"))
+    attributes = {"hidden": hidden, "batch_first": batch_first, "bias": bias is not None}
+    if len(weight) > 1:
+        attributes["bidirectional"] = True
+
+    def view(result: Array) -> Array:
+        if result.ndim == 3:
+            return result.swapaxes(0, 1) if batch_first else result
+        merged = result if batch_first else result.swapaxes(1, 2)  # directions before hidden
+        return merged.reshape(*merged.shape[:2], -1)
+
+    looked_at = [index for index, name in enumerate(kept) if name]
+    layer = Layer(operator.lower(), {**attributes, "states": True}, [x], weights, view)
+    return replace(layer, outputs=max(looked_at) + 1, first=min(looked_at))
+
 
 OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Add": ("add", joined("add")),
@@ -427,7 +474,6 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Dropout": ("dropout", dropout),
     "Elu": ("elu", plain("elu", alpha="alpha")),
     "Flatten": ("flatten", flatten),
-    "GRU": ("gru", not_translated(STATES)),
     "Gather": ("lookup", gather),
     "Gelu": ("gelu", plain("gelu", approximate="approximate")),
     "Gemm": ("linear", gemm),
@@ -439,7 +485,6 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "Identity": ("identity", plain("identity")),
     "InstanceNormalization": ("instancenorm", norm("instancenorm", epsilon="eps")),
     "LRN": ("lrn", plain("lrn", size="size", alpha="alpha", beta="beta", bias="k")),
-    "LSTM": ("lstm", not_translated(STATES)),
     "LayerNormalization": ("layernorm", last_axes("layernorm")),
     "LeakyRelu": ("leaky_relu", plain("leaky_relu", alpha="slope")),
     "LogSoftmax": ("log_softmax", plain("log_softmax", axis="dim")),
@@ -449,7 +494,6 @@ OPERATORS: Mapping[str, tuple[str, Make]] = {
     "PRelu": ("prelu", prelu),
     "Pad": ("pad", pad),
     "RMSNormalization": ("rmsnorm", last_axes("rmsnorm")),
-    "RNN": ("rnn", not_translated(STATES)),
     "Relu": ("relu", plain("relu")),
     "Reshape": ("reshape", reshape),
     "Resize": ("resize", resize),
@@ -491,6 +535,11 @@ def suite(kind: str = "node", name: str = "onnx nodes") -> Suite:
             model = test.model or onnx.load(f"{test.model_dir}/model.onnx")
             nodes = model.graph.node
             operator = nodes[0].op_type if len(nodes) == 1 else "several nodes"
+            if operator in GATES:
+                make = partial(recurrent, operator, kept=nodes[0].output)
+                made = partial(_layer, test, model, make)
+                cases.append(Case(operator, test.name, operator.lower(), made))
+                continue
             if operator not in OPERATORS:
                 unknown[operator] = unknown.get(operator, 0) + 1
                 continue
@@ -520,7 +569,7 @@ def _layer(test: Any, model: Any, make: Make) -> tuple[Layer, Expected]:
         make = equal_parts(len(node.output))
     layer = make(given, values)
     # Behind them stand indices, masks and scores, which a layer does not return.
-    expected = [np.asarray(layer.view(y)) for y in outputs[: layer.outputs]]
+    expected = [np.asarray(layer.view(y)) for y in outputs[: layer.outputs - layer.first]]
     return layer, Expected(expected, rtol=test.rtol, atol=test.atol)
 
 

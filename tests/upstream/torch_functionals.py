@@ -268,9 +268,8 @@ def attention(
     """Heads are an axis in torch, and side by side along the last one in archc."""
     if dropout_p:
         raise ExcludedError("drops elements at random: results are compared in inference")
-    if enable_gqa:
-        raise ExcludedError("fewer heads for keys and values than for queries")
-    if len({x.ndim for x in (query, key, value)}) > 1 or query.shape[:-2] != key.shape[:-2]:
+    ranks = {x.ndim for x in (query, key, value)}
+    if len(ranks) > 1 or (query.shape[:-2] != key.shape[:-2] and not enable_gqa):
         raise ExcludedError("queries and keys of different batches, repeated to fit each other")
     heads = query.shape[1] if query.ndim == 4 else 1
 
@@ -279,13 +278,15 @@ def attention(
 
     inputs, references = [merged(x) for x in (query, key, value)], {}
     attributes: dict[str, Any] = {"heads": heads}
+    if enable_gqa:
+        attributes["kv_heads"] = key.shape[1]
     if is_causal:
         attributes["causal"] = True
     if scale is not None:
         attributes["scale"] = scale
     if attn_mask is not None:
-        if attn_mask.dtype is not torch.float32 or attn_mask.ndim > 2:
-            raise ExcludedError("a mask per head, or one of booleans: `mask` is added in all heads")
+        if attn_mask.ndim > 2:
+            raise ExcludedError("a mask with an axis for heads: `mask` is added in all alike")
         inputs.append(attn_mask)
         references["mask"] = 3
     return Layer("attention", attributes, inputs, {}, merged, references)
