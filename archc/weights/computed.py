@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from archc.weights.source import Array
 
 
+_FLIPPED = 1 << 23  # numbers of a matrix with its axes exchanged that are in memory at once
+
+
 class ComputedWeights:
     """The weights of a graph that has been through passes.
 
@@ -52,8 +55,8 @@ class ComputedWeights:
     def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
         """Raw data; see `WeightSource.chunks`.
 
-        What is scaled along its first axis is computed chunk by chunk; any other computed weight
-        is one chunk.
+        What is scaled along its first axis is computed chunk by chunk, and a matrix with its axes
+        exchanged in parts that fit into memory; any other computed weight is one chunk.
         """
         recipe = self._recipes.get(ref.key)
         match recipe:
@@ -63,6 +66,10 @@ class ComputedWeights:
                 stored.weight.dtype is ref.weight.dtype is DType.FLOAT32
             ):
                 yield from self._scaled(stored, self._double(factors))
+            case Flipped(Stored(stored)) if (
+                stored.weight.dtype is ref.weight.dtype is DType.FLOAT32
+            ):
+                yield from self._flipped(stored)
             case _:
                 yield little_endian(self.array(ref)).reshape(-1).data.cast("B")
 
@@ -84,6 +91,27 @@ class ComputedWeights:
                 )
             start += len(numbers)
             yield scaled.data.cast("B")
+
+    def _flipped(self, stored: WeightRef) -> Iterator[memoryview]:
+        """A stored matrix with its axes exchanged; a large one is read once for each part of it."""
+        rows, columns = stored.weight.shape
+        width = max(1, _FLIPPED // rows)
+        for first in range(0, columns, width):
+            last = min(first + width, columns)
+            part = np.empty((last - first, rows), "<f4")
+            start = 0
+            for chunk in self._source.chunks(stored):
+                numbers = np.frombuffer(chunk, "<f4")
+                for piece, row in _pieces(start, len(numbers), columns):
+                    block = numbers[piece].reshape(row.stop - row.start, -1)
+                    # A row that two chunks share starts at another column.
+                    column = (start + piece.start) % columns
+                    left, right = max(first, column), min(last, column + block.shape[1])
+                    if left < right:
+                        taken = block[:, left - column : right - column]
+                        part[left - first : right - first, row] = taken.T
+                start += len(numbers)
+            yield part.reshape(-1).data.cast("B")
 
     def _computed(self, recipe: Recipe) -> Any:
         match recipe:

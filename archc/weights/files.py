@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import re
 import warnings
 import zipfile
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from archc.diagnostics import Diagnostic
 from archc.types import DType
-from archc.weights.safetensors import DTYPE_NAMES
+from archc.weights.safetensors import DTYPE_NAMES, data_offsets
 
 if TYPE_CHECKING:
     from archc.weights.source import Array
@@ -91,7 +93,10 @@ def _check_readable(path: Path) -> None:
 
 
 class _Safetensors:
-    """A `.safetensors` file, mapped into memory."""
+    """A `.safetensors` file, judged by the library and read part by part.
+
+    The library maps the file into memory, where all of it that was read stays until the end.
+    """
 
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
@@ -101,6 +106,8 @@ class _Safetensors:
         except (SafetensorError, OSError) as error:
             raise _corrupt(path, str(error).partition("\n")[0]) from error
         self.tensors = {key: self._stored(key) for key in self._file.keys()}  # noqa: SIM118
+        self._path = path
+        self._starts = data_offsets(path)
 
     def _stored(self, key: str) -> Stored:
         part = self._file.get_slice(key)
@@ -109,11 +116,26 @@ class _Safetensors:
 
     def rows(self, key: str, start: int, stop: int) -> Array:
         """See `Checkpoint.rows`."""
-        if not self.tensors[key].shape:
+        import numpy as np
+
+        shape, dtype = self.tensors[key]
+        if not shape:
             whole: Array = self._file.get_tensor(key)
             return whole
-        part: Array = self._file.get_slice(key)[start:stop]
-        return part
+        if not isinstance(dtype, DType) or dtype is DType.BFLOAT16:  # numpy has none
+            part: Array = self._file.get_slice(key)[start:stop]
+            return part
+        numbers = np.empty((stop - start, *shape[1:]), np.dtype(dtype.value).newbyteorder("<"))
+        data = numbers.reshape(-1).view(np.uint8).data
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(self._starts[key] + start * math.prod(shape[1:]) * dtype.itemsize)
+            done = 0
+            while done < len(data):
+                count = file.readinto(data[done:])
+                if not count:
+                    raise OSError(errno.EIO, "the file has become shorter", str(self._path))
+                done += count
+        return numbers
 
 
 class _Pickled:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.graph.graph import WeightRef
-from archc.graph.passes.recipe import Along, Stored
+from archc.graph.passes.recipe import Along, Flipped, Stored
 from archc.ops.base import Weight
 from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
 from archc.types import DType
@@ -211,6 +211,19 @@ def test_scaled_chunks_are_the_array(length: int, count: int) -> None:
     numbers, scales = (DrawnWeights(1).array(one).astype(float) for one in (weight, factors))
     expected = numbers * scales[:, None]
     np.testing.assert_array_equal(source.array(weight), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("at_once", [1, 1_000_000, 10**9])
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (1500, 1501), (3, CHUNK + 1)])
+def test_flipped_chunks_are_the_array(monkeypatch, shape: tuple[int, int], at_once: int) -> None:
+    if at_once == 1 and max(shape) > 9:
+        pytest.skip("a pass for each column")
+    monkeypatch.setattr("archc.weights.computed._FLIPPED", at_once)
+    weight, turned = ref(Normal(0, 1), *shape), ref(Normal(0, 1), *reversed(shape))
+    source = ComputedWeights(DrawnWeights(1), {weight.key: Flipped(Stored(weight))})
+    expected = DrawnWeights(1).array(weight).T
+    np.testing.assert_array_equal(source.array(turned), expected)
+    assert b"".join(source.chunks(turned)) == expected.tobytes()
 
 
 # -- weights for comparing targets ------------------------------------------------------------

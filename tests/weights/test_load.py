@@ -16,7 +16,7 @@ import torch
 
 from archc.diagnostics import Diagnostic
 from archc.graph import Graph
-from archc.weights import RandomisedWeights, load_weights, save_safetensors
+from archc.weights import DrawnWeights, RandomisedWeights, load_weights, save_safetensors
 from archc.weights.source import CHUNK
 from tests.targets.graphs import Net, small_net
 from tests.weights.test_drawn import assert_chunks_are_the_array
@@ -378,3 +378,15 @@ for name in ("w.safetensors", "w.pth"):
         [True, []],
         [False, [["missing-extra", "pip install 'archc[torch]'"]]],
     ]
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(tmp_path) -> None:
+    path = tmp_path / "weights.safetensors"
+    graph = small_net()
+    assert save_safetensors(graph, DrawnWeights(), path) == []
+    weights, _ = load_weights(path, graph)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 4)
+    with pytest.raises(OSError, match="shorter"):
+        for ref in graph.weights():
+            weights.array(ref)
