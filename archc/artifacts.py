@@ -11,7 +11,6 @@ from archc.diagnostics import Diagnostic
 from archc.graph import Graph
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.graph import WeightRef
-from archc.graph.precision import in_dtype
 from archc.output import OutputError, OutputSet
 from archc.records import dataclass
 from archc.weights import WeightSource
@@ -93,10 +92,9 @@ def build_graph(
     from archc.targets.onnx import write_onnx
     from archc.weights import CastWeights, ComputedWeights
 
-    declared = graph.declared or graph
-    rewriting = optimised(declared) if optimize else Rewriting(declared)
+    rewriting = optimised(graph) if optimize else Rewriting(graph)
     result = write_onnx(
-        in_dtype(rewriting.graph, graph.dtype),
+        rewriting.graph,
         CastWeights(ComputedWeights(weights, rewriting.recipes)),
         output,
         opset=opset,

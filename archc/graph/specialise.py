@@ -8,6 +8,7 @@ from typing import Any
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph.graph import Graph, Node, Value
+from archc.graph.precision import in_dtype
 from archc.ops.base import Op
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.types import Dim, Expr, TensorType
@@ -25,9 +26,12 @@ def specialised(graph: Graph, sizes: Mapping[str, int]) -> tuple[Graph, tuple[Di
         The network at these sizes, and what does not work at them. A layer that does not work
         is left out, with all that reads its result.
     """
+    if graph.declared is not None:
+        plain, problems = specialised(graph.declared, sizes)
+        return in_dtype(plain, graph.dtype), problems
     known = {value.name: _value(value, sizes) for value in graph.inputs}
     nodes: list[Node] = []
-    problems: list[Diagnostic] = []
+    findings: list[Diagnostic] = []
     for node in graph.nodes:
         inputs = tuple(known[value.name] for value in node.inputs if value.name in known)
         if len(inputs) < len(node.inputs):
@@ -35,7 +39,7 @@ def specialised(graph: Graph, sizes: Mapping[str, int]) -> tuple[Graph, tuple[Di
         try:
             typed = _typed(node, inputs, sizes)
         except Refusal as refusal:
-            problems.append(_problem(node, refusal))
+            findings.append(_problem(node, refusal))
             continue
         nodes.append(typed)
         known.update((value.name, value) for value in typed.outputs)
@@ -49,7 +53,7 @@ def specialised(graph: Graph, sizes: Mapping[str, int]) -> tuple[Graph, tuple[Di
         sizes={name: fitting for name, fitting in graph.sizes.items() if name not in sizes},
         promised={name: fed for name, fed in graph.promised.items() if name not in sizes},
     )
-    return result, tuple(problems)
+    return result, tuple(findings)
 
 
 def _value(value: Value, sizes: Mapping[str, int]) -> Value:

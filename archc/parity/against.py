@@ -17,7 +17,7 @@ from archc.parity.report import Report
 from archc.parity.verify import Tell, verify_graph
 from archc.records import dataclass
 from archc.runtime import ModelInput, RunError, first_line, open_model
-from archc.types import symbols_of
+from archc.types import DType, symbols_of
 from archc.weights import RandomisedWeights, WeightSource, load_weights
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def verify_spec(
         source, problems = load_weights(weights, graph)
         if source is None:
             return Report(graph.name, (), diagnostics=tuple(problems))
+    if against is not None and graph.dtype is DType.BFLOAT16:
+        return Report(graph.name, (), diagnostics=(_no_bfloat16(against),))
     if against is not None:
         opened, problems = open_against(against, graph, source, seed)
         if opened is None:
@@ -117,6 +119,16 @@ def verify_spec(
         weights=source,
         other=other,
         tell=tell,
+    )
+
+
+def _no_bfloat16(against: str) -> Diagnostic:
+    """Why a network of somebody else's is not compared in bfloat16."""
+    return Diagnostic(
+        "run-failed",
+        f"`{against}` cannot be compared in bfloat16: neither numpy nor onnxruntime's CPU has it",
+        help=("compare in float32, or in float16",),
+        path=against,
     )
 
 
@@ -258,7 +270,6 @@ def _give(
     """Give a module the weights of the spec, key by key; what does not fit is said."""
     import torch
 
-    from archc.types import DType
     from archc.weights.files import Stored
     from archc.weights.fit import fit_findings
 

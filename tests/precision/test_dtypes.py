@@ -205,3 +205,19 @@ def test_what_was_built_is_verified(
         result = CliRunner().invoke(cli, [*command, "--dtype", dtype.value])
         assert result.exit_code == 0, result.output
         assert result.output.count("  ok") == 6
+
+
+def test_a_model_of_bfloat16_is_no_partner(small: Path, tmp_path: Path) -> None:
+    archc.build(small, tmp_path / "m.onnx", dtype="bfloat16")
+    arguments = ["verify", str(small), "--dtype", "bfloat16", "--against", str(tmp_path / "m.onnx")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "cannot be compared in bfloat16" in result.stderr
+
+
+def test_a_model_of_float16_is_one(small: Path, tmp_path: Path) -> None:
+    archc.build(small, tmp_path / "m.onnx", dtype="float16")
+    arguments = ["verify", str(small), "--dtype", "float16", "--against", str(tmp_path / "m.onnx")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("  ok") == 6

@@ -16,6 +16,8 @@ from archc.graph.passes.fold_norms import fold_norms
 from archc.graph.passes.fold_scales import fold_scales
 from archc.graph.passes.recipe import Recipe
 from archc.graph.passes.rewriting import Rewriting
+from archc.graph.precision import in_dtype
+from archc.records import replace
 
 PASSES: tuple[Callable[[Rewriting], Rewriting], ...] = (
     fold_norms,
@@ -41,6 +43,9 @@ def optimised(graph: Graph) -> Rewriting:
     Raises:
         BrokenGraphError: a pass is at fault.
     """
+    if graph.declared is not None:  # layers are typed, and weights computed, in float32
+        state = optimised(graph.declared)
+        return replace(state, graph=in_dtype(state.graph, graph.dtype))
     state = Rewriting(graph)
     for rewrite in PASSES:
         before = {id(node) for node in state.graph.nodes}
