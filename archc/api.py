@@ -198,6 +198,7 @@ def verify(
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
     opset: int | None = None,
+    optimize: bool = True,
     seed: int = 0,
     dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
@@ -216,6 +217,7 @@ def verify(
         batches: batch sizes to try; 1, 2 and 3 by default.
         sizes: values of symbolic dims; by default some that the network can take.
         opset: ONNX operator set; by default 20, and 22 for bfloat16.
+        optimize: whether the ONNX form is the one that a build for inference writes.
         seed: of weights and inputs.
         dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
@@ -242,6 +244,7 @@ def verify(
         batches=batches,
         sizes=sizes,
         opset=opset,
+        optimize=optimize,
         seed=seed,
     )
     if report.diagnostics:

@@ -88,21 +88,19 @@ def build_graph(
         if refused is not None:
             return Written((), (refused,))
         return _torch(graph, output, weights, inputs, progress)
-    from archc.graph.passes import Rewriting, optimised
-    from archc.targets.onnx import write_onnx
-    from archc.weights import CastWeights, ComputedWeights
+    from archc.targets.onnx import for_inference, write_onnx
 
-    rewriting = optimised(graph) if optimize else Rewriting(graph)
+    exported, source, done = for_inference(graph, weights, optimize=optimize)
     result = write_onnx(
-        rewriting.graph,
-        CastWeights(ComputedWeights(weights, rewriting.recipes)),
+        exported,
+        source,
         output,
         opset=opset,
         external=external_data,
         inputs=inputs,
         progress=progress,
     )
-    return Written(result.files, result.diagnostics, rewriting.done)
+    return Written(result.files, result.diagnostics, done)
 
 
 def _misnamed(output: Path, target: Target, inputs: Sequence[Path]) -> Diagnostic | None:

@@ -15,6 +15,7 @@ from archc.cli.options import (
     budget_option,
     dtype_option,
     opset_option,
+    optimize_option,
     seed_option,
     spec_options,
 )
@@ -86,12 +87,7 @@ _ONNX_ONLY = {
     default=None,
     help="ONNX weights in a file of their own (default: only above 2 GB).",
 )
-@click.option(
-    "--optimize/--no-optimize",
-    default=True,
-    show_default=True,
-    help="Write ONNX for fast inference, or every layer and weight under its own name.",
-)
+@optimize_option
 @click.option(
     "--with-preprocess",
     is_flag=True,

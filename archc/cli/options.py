@@ -119,6 +119,16 @@ def dtype_option(command: Command) -> Command:
     )(command)
 
 
+def optimize_option(command: Command) -> Command:
+    """The option that chooses between ONNX for inference and ONNX name for name."""
+    return click.option(
+        "--optimize/--no-optimize",
+        default=True,
+        show_default=True,
+        help="Write ONNX for fast inference, or every layer and weight under its own name.",
+    )(command)
+
+
 def seed_option(help: str) -> Callable[[Command], Command]:
     """The option that seeds what is drawn; `help` says what that is."""
     return click.option(

@@ -13,6 +13,7 @@ from archc.cli.options import (
     budget_option,
     dtype_option,
     opset_option,
+    optimize_option,
     parse_sizes,
     seed_option,
     spec_options,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     help="Weights to use: .safetensors, or .pth (default: random, or those of an ONNX file).",
 )
 @opset_option
+@optimize_option
 @dtype_option
 @seed_option("Of weights and inputs.")
 @budget_option
@@ -78,6 +80,7 @@ def command(
     against: str | None,
     weights: str | None,
     opset: int | None,
+    optimize: bool,
     dtype: str,
     seed: int,
     batches: tuple[int, ...],
@@ -98,7 +101,7 @@ def command(
     need_torch("`archc verify`")
     if against is not None and len(specs) > 1:
         raise click.UsageError("--against takes one SPEC")
-    task = _Task(against, weights, opset, DType(dtype), seed, batches, at)
+    task = _Task(against, weights, opset, optimize, DType(dtype), seed, batches, at)
     verdicts = [_checked(spec, variant, overrides, max_parameters, task, form) for spec in specs]
     if form == "json":
         click.echo(dump_json({"version": 1, "networks": [item.as_data() for item in verdicts]}))
@@ -113,6 +116,7 @@ class _Task:
     against: str | None
     weights: str | None
     opset: int | None
+    optimize: bool
     dtype: DType
     seed: int
     batches: tuple[int, ...]
@@ -181,6 +185,7 @@ def _compared(graph: Graph, task: _Task) -> Report:
             batches=task.batches or None,
             sizes=task.sizes,
             opset=task.opset,
+            optimize=task.optimize,
             seed=task.seed,
             tell=progress.show,
         )

@@ -17,7 +17,19 @@ from archc.ops.fields import PositiveInts
 from archc.ops.forms import reduce, reshape
 from archc.ops.reach import WHOLE, Reach, Reaches, scattered
 from archc.ops.spatial import axis_names, one_or_tuple, per_axis, spatial_rank
-from archc.types import Dim, TensorType, format_dim, is_static, provably_equal
+from archc.types import Dim, TensorType, dim_product, format_dim, is_static, provably_equal
+
+_IN_ORDER = 4096
+"""Elements up to which a mean may be added up in order: the error grows with their number."""
+
+
+def _is_small(x: TensorType) -> bool:
+    """Whether onnxruntime, which adds up in order, takes the mean over all of a map exactly enough.
+
+    Otherwise the mean goes axis by axis: at 385 x 385 the error is a tenth.
+    """
+    count = dim_product(x.shape[2:])
+    return is_static(count) and count <= _IN_ORDER
 
 
 def bins(size: int, count: int) -> list[range]:
@@ -80,7 +92,7 @@ class AdaptivePool(Op):
         sizes = self._sizes(x.type)
         spatial = x.type.shape[2:]
         if all(size == 1 for size in sizes):
-            return g.op(f"Global{self.onnx_kind}Pool", x)
+            return self._global(g, x)
         even = [
             n // m for n, m in zip(spatial, sizes, strict=True) if isinstance(n, int) and n % m == 0
         ]
@@ -94,6 +106,15 @@ class AdaptivePool(Op):
         for axis, count in steps:
             last = axis == steps[-1][0]
             x = self._axis(g, x, axis, count, _with_axis(x.type, axis, count), last)
+        return x
+
+    def _global(self, g: OnnxEmitter, x: Operand) -> Operand:
+        """The pool over everything; over large maps the mean axis by axis."""
+        if self.onnx_kind == "Max" or _is_small(x.type):
+            return g.op(f"Global{self.onnx_kind}Pool", x)
+        for axis in range(x.type.rank - 1, 1, -1):
+            shape = x.type.with_shape((*x.type.shape[:axis], 1, *x.type.shape[axis + 1 :]))
+            x = reduce(g, "ReduceMean", x, [axis], keepdims=1, type=shape if axis > 2 else None)
         return x
 
     def _pool(self, g: OnnxEmitter, x: Operand, window: list[int]) -> Operand:
@@ -144,7 +165,8 @@ class AdaptiveAvgPool(AdaptivePool):
     """Mean of each bin of a grid of `size`, whatever the size of the input.
 
     Source: torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d; ONNX
-    GlobalAveragePool, AveragePool, or a MatMul with the bins for each axis.
+    GlobalAveragePool, ReduceMean over large maps, AveragePool, or a MatMul with the bins for each
+    axis.
     """
 
     word = "adaptive_avgpool"
@@ -241,5 +263,10 @@ class GlobalAvgPool(Op):
         return t.expr("{0}.mean({dims})", x, dims=tuple(range(2, x.type.rank)))
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """ReduceMean without the reduced axes."""
-        return reduce(g, "ReduceMean", x, range(2, x.type.rank), keepdims=0, type=None)
+        """ReduceMean without the reduced axes, over large maps axis by axis."""
+        if _is_small(x.type):
+            return reduce(g, "ReduceMean", x, range(2, x.type.rank), keepdims=0, type=None)
+        for axis in range(x.type.rank - 1, 1, -1):
+            shape = x.type.with_shape(x.type.shape[:axis])
+            x = reduce(g, "ReduceMean", x, [axis], keepdims=0, type=shape if axis > 2 else None)
+        return x

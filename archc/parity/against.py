@@ -81,6 +81,7 @@ def verify_spec(
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
     opset: int | None = None,
+    optimize: bool = True,
     seed: int = 0,
     tell: Tell = lambda text: None,
 ) -> Report:
@@ -93,6 +94,7 @@ def verify_spec(
         batches: see `verify_graph`.
         sizes: see `verify_graph`; what the other network fixes is added.
         opset: ONNX operator set to write.
+        optimize: whether to write it as a build for inference does.
         seed: of weights and inputs.
         tell: told of every step.
     """
@@ -115,6 +117,7 @@ def verify_spec(
         batches=batches,
         sizes=sizes,
         opset=opset,
+        optimize=optimize,
         seed=seed,
         weights=source,
         other=other,

@@ -39,7 +39,7 @@ GATES = {DType.FLOAT16: Gate(2.0**-9, 4.0), DType.BFLOAT16: Gate(2.0**-6, 4.0)}
 """For fewer bits than float32: four times the rounding error of one operation, or torch's own.
 
 Where both runtimes round every result, nothing else tells them apart: the zoo stays below 2.5
-times torch's error, single layers below 1.6 (docs/precision.md).
+times torch's error, single layers below 1.7 (docs/precision.md).
 """
 
 

@@ -24,7 +24,8 @@ def choose_sizes(
     """Values for every symbolic dim: one assignment for each batch size.
 
     The batch is the symbol that is the first dim of the first input. Further symbols take sizes
-    that meet all conditions of the graph, others for each batch where there are others.
+    that meet all conditions of the graph, others for each batch where there are others, and at last
+    the two smallest: sizes of 1 and 2 are where broadcasting and rounding go wrong.
 
     Args:
         graph: the network.
@@ -60,7 +61,23 @@ def choose_sizes(
             runs.append(found)
         if batches is None and len(runs) == len(BATCHES):
             break
+    if runs:
+        runs += _smallest_runs(graph, symbols, given, batch, runs)
     return (runs, []) if runs else ([], [_unmet(graph, symbols, given)])
+
+
+def _smallest_runs(
+    graph: Graph,
+    symbols: Sequence[str],
+    given: Mapping[str, int],
+    batch: str | None,
+    runs: Sequence[Mapping[str, int]],
+) -> list[dict[str, int]]:
+    """Further runs at the smallest sizes that work, where any size but the batch is open."""
+    counts = {} if batch is None else {batch: runs[-1][batch]}
+    fixed = {**given, **counts}
+    found = [_assignment(graph, symbols, fixed, skip, smallest=True) for skip in range(2)]
+    return [run for i, run in enumerate(found) if run and run not in [*runs, *found[:i]]]
 
 
 def unfeedable(graph: Graph) -> list[Diagnostic]:
@@ -100,13 +117,19 @@ def _batch_symbol(graph: Graph) -> str | None:
 
 
 def _assignment(
-    graph: Graph, symbols: Sequence[str], fixed: Mapping[str, int], skip: int
+    graph: Graph,
+    symbols: Sequence[str],
+    fixed: Mapping[str, int],
+    skip: int,
+    *,
+    smallest: bool = False,
 ) -> dict[str, int] | None:
     """The assignment number `skip` that meets all conditions, or the last one there is."""
     free = [name for name in symbols if name not in fixed]
     conditions = [condition for node in graph.nodes for condition in node.conditions]
     last = None
-    for values in islice(_candidates([_sizes_of(graph, name) for name in free]), _MAX_TRIES):
+    choices = [_sizes_of(graph, name, smallest) for name in free]
+    for values in islice(_candidates(choices), _MAX_TRIES):
         known = {**fixed, **dict(zip(free, values, strict=True))}
         sizes = {name: known[name] for name in symbols}
         if all(holds(condition, sizes) for condition in conditions):
@@ -117,12 +140,13 @@ def _assignment(
     return last
 
 
-def _sizes_of(graph: Graph, name: str) -> list[int]:
+def _sizes_of(graph: Graph, name: str, smallest: bool) -> list[int]:
     """Sizes to try of one symbol: usual ones that it can have, and the smallest it can have."""
     allowed = graph.sizes.get(name)
     if allowed is None:
-        return list(_SIZES)
-    return [size for size in _SIZES if size in allowed] + allowed.first(_SMALLEST)
+        return sorted(_SIZES) if smallest else list(_SIZES)
+    usual, least = [size for size in _SIZES if size in allowed], allowed.first(_SMALLEST)
+    return least + sorted(usual) if smallest else usual + least
 
 
 def _candidates(choices: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:

@@ -63,6 +63,7 @@ def verify_graph(
     batches: Sequence[int] | None = None,
     sizes: Mapping[str, int] | None = None,
     opset: int | None = None,
+    optimize: bool = True,
     seed: int = 0,
     weights: WeightSource | None = None,
     model: Path | None = None,
@@ -80,6 +81,7 @@ def verify_graph(
             and 3.
         sizes: values of further symbolic dims; by default some that meet all conditions.
         opset: ONNX operator set to write; None for the usual one.
+        optimize: whether to write ONNX as a build for inference does.
         seed: of weights and inputs.
         weights: weights to use; by default randomised ones, batch-norm statistics and biases
             included, because default initialisation hides mistakes.
@@ -93,7 +95,7 @@ def verify_graph(
     Raises:
         ModuleNotFoundError: torch is not installed.
     """
-    from archc.targets.onnx import write_onnx
+    from archc.targets.onnx import for_inference, write_onnx
     from archc.targets.torch import emit_torch, load_module
 
     runs, problems = choose_sizes(graph, batches, sizes)
@@ -103,12 +105,14 @@ def verify_graph(
         return Report(graph.name, (), diagnostics=tuple(problems))
     if source is not None:
         code = replace(code, text=source.read_text(encoding="utf-8"))
-    weights = weights or CastWeights(RandomisedWeights(seed))
+    declared = weights or RandomisedWeights(seed)
+    weights = CastWeights(declared)
     with tempfile.TemporaryDirectory(prefix="archc-verify-") as folder:
         if other is None and model is None:
             tell(f"{graph.name}: writing ONNX")
             model = Path(folder) / "model.onnx"
-            written = write_onnx(graph, weights, model, opset=opset)
+            exported, stored, _ = for_inference(graph, declared, optimize=optimize)
+            written = write_onnx(exported, stored, model, opset=opset)
             problems = [d for d in written.diagnostics if d.is_error]
             if problems:
                 return Report(graph.name, (), diagnostics=tuple(problems))

@@ -63,7 +63,8 @@ def test_several_inputs_outputs_and_open_sizes(cli, two) -> None:
     found = rows(cli("verify", "two.yaml").stdout)
     assert {row[0] for row in found} == {"map", "score"}
     sizes = {row[1] for row in found}
-    assert len(sizes) == len(BATCHES)
+    assert len(sizes) == len(BATCHES) + 2  # the two smallest
+    assert {"N=3, H=2, W=2", "N=3, H=2, W=4"} <= sizes
     assert len({text.split(", ", 1)[1] for text in sizes}) > 1  # not one size of image only
     assert any(text.split("H=")[1].split(",")[0] != text.split("W=")[1] for text in sizes)
     for text in sizes:  # what the layers demand is met
@@ -76,7 +77,7 @@ def test_sizes_batches_and_opset_are_taken(cli, two) -> None:
     assert {row[1] for row in found} == {"N=5, H=10, W=12"}
     found = rows(cli("verify", "two.yaml", "--at", "N=2,H=10").stdout)
     assert {row[1].rsplit(", ", 1)[0] for row in found} == {"N=2, H=10"}
-    assert len({row[1] for row in found}) == len(BATCHES)  # widths
+    assert len({row[1] for row in found}) == len(BATCHES) + 2  # widths
 
 
 def test_sizes_that_break_a_condition_are_refused(cli, two) -> None:
@@ -288,8 +289,20 @@ def test_sizes_meet_what_no_usual_size_does(tmp_path) -> None:
     graph = graph_of(tmp_path, "{x: [N, T]}", "[{rearrange: 'n (a b) -> n a b', b: 1009}]")
     runs, problems = choose_sizes(graph)
     assert not problems
-    assert [run["N"] for run in runs] == list(BATCHES)
+    assert [run["N"] for run in runs[: len(BATCHES)]] == list(BATCHES)
     assert all(run["T"] % 1009 == 0 for run in runs)
+
+
+def test_the_smallest_sizes_are_among_those_tried(tmp_path) -> None:
+    graph = graph_of(tmp_path, "{x: [N, 1, H, W]}", "[{conv: 1, kernel: 3, padding: 1}]")
+    runs, _ = choose_sizes(graph)
+    assert [tuple(run.values()) for run in runs] == [
+        (1, 64, 64),
+        (2, 64, 97),
+        (3, 97, 97),
+        (3, 1, 1),
+        (3, 1, 2),
+    ]
 
 
 def test_batches_that_cannot_be_are_left_out_unless_asked_for(tmp_path) -> None:

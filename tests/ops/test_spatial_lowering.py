@@ -231,7 +231,9 @@ def test_onnx_attributes_are_all_written(
 @pytest.mark.parametrize(
     ("name", "attributes", "shape", "opset", "types"),
     [
-        ("adaptive_avgpool", {"size": 1}, (N, 3, H, W), 20, ["GlobalAveragePool"]),
+        ("adaptive_avgpool", {"size": 1}, (N, 3, 7, 7), 20, ["GlobalAveragePool"]),
+        ("adaptive_avgpool", {"size": 1}, (N, 3, 65, 64), 20, ["ReduceMean", "ReduceMean"]),
+        ("adaptive_avgpool", {"size": 1}, (N, 3, H, W), 20, ["ReduceMean", "ReduceMean"]),
         ("adaptive_maxpool", {"size": 1}, (N, 3, H, W), 20, ["GlobalMaxPool"]),
         ("adaptive_avgpool", {"size": 4}, (N, 3, 14, 14), 20, ["MatMul", "MatMul"]),
         ("adaptive_avgpool", {"size": [4, 1]}, (N, 3, 14, W), 20, ["MatMul", "ReduceMean"]),

@@ -6,6 +6,7 @@ Importing this package imports onnx; import it where a model is written.
 from __future__ import annotations
 
 from archc.targets.onnx.emit import OnnxModel, emit_onnx
+from archc.targets.onnx.inference import for_inference
 from archc.targets.onnx.opsets import DEFAULT_OPSET, MIN_OPSET, max_opset
 from archc.targets.onnx.writer import WrittenOnnx, onnx_bytes, write_onnx
 
@@ -15,6 +16,7 @@ __all__ = [
     "OnnxModel",
     "WrittenOnnx",
     "emit_onnx",
+    "for_inference",
     "max_opset",
     "onnx_bytes",
     "write_onnx",
