@@ -169,6 +169,12 @@ def test_reference_evaluator_counts_what_hangs_over() -> None:
     assert found.shape != mine.shape or scaled(found, mine) > 1e-3
 
 
+def test_local_response_norm_views_permuted_volumes() -> None:
+    x = torch.randn(2, 5, 4, 3, 6).permute(0, 2, 4, 1, 3)
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        torch.nn.functional.local_response_norm(x, 3)
+
+
 def test_every_reproduction_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     here = Path(__file__).read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ from tests.ops.harness import (
     scaled_error,
 )
 from tests.properties.cases import PROPERTIES, Case
-from tests.properties.statements import assert_attributes
+from tests.properties.statements import BUFFERS, assert_attributes
 
 OPSETS = [17, 18, 19, 20, 22, 23]
 FACTOR, FLOOR = 16.0, 1e-6
@@ -193,6 +193,8 @@ class _Run:
         parameters = dict(module.named_parameters())
         trained = {ref.key for ref in self.graph.weights() if not ref.weight.buffer}
         assert set(parameters) == trained
+        buffers = BUFFERS.get(self.case.name, set())
+        assert trained == {r.key for r in self.graph.weights() if r.weight.name not in buffers}
         if not self.own.smooth(self.case):
             return
         found = self._gradients(torch.float32, lambda xs, ws: module(*xs), parameters)

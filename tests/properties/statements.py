@@ -330,6 +330,15 @@ STATEMENTS: dict[str, Callable[[Op, Shape, int], Statement]] = {
 """Ops that are missing here write no attribute but those of `LAYOUT`."""
 
 
+BUFFERS = {
+    "batchnorm": {"running_mean", "running_var", "num_batches_tracked"},
+    "instancenorm": {"running_mean", "running_var", "num_batches_tracked"},
+    "relative_coords": {""},
+    "relative_index": {""},
+}
+"""Weights that are not trained, by their names; all others are."""
+
+
 def assert_attributes(case: Case, model: onnx.ModelProto, opset: int) -> None:
     """Attributes of every node are those of the spec; absent ones count with their defaults."""
     shape = tuple(int(dim) for dim in case.types[0].shape) if case.types else ()

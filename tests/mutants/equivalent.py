@@ -1,0 +1,88 @@
+"""Mutants that no test can kill, because they change nothing: each with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tests.mutants.mutate import Mutant
+
+_SUM = re.compile(r"\{\d\}( \+ \{\d\})+")
+_PRODUCT = re.compile(r"\{\d\}( \* \{\d\})+")
+
+Rule = tuple[Callable[[Mutant], bool], str]
+
+
+def _is(mutant: Mutant, method: str, head: str, change: str, slot: str) -> bool:
+    return (mutant.method, mutant.change, mutant.slot) == (method, change, slot) and (
+        mutant.head in head.split()
+    )
+
+
+RULES: list[Rule] = [
+    (
+        lambda m: m.change == "swap" and bool(_SUM.fullmatch(m.head) or _PRODUCT.fullmatch(m.head)),
+        "sums and products do not depend on the order of their operands",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Conv ConvTranspose", "drop", "kernel_shape"),
+        "ONNX takes the kernel's shape from the weight where it is not given",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Pad", "omit", "2"),
+        "ONNX pads with zeros where no value is given; another value would have been noticed",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Softmax LogSoftmax", "drop", "axis"),
+        "the last axis is ONNX's default",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Transpose", "drop", "perm") and m.op == "linear",
+        "ONNX reverses the axes where no order is given, and of a matrix that is its transpose",
+    ),
+    (
+        lambda m: m.change == "reverse" and (m.slot == "axes" or m.place.startswith("forms.py:38")),
+        "axes are reduced together, in no order",
+    ),
+    (
+        lambda m: _is(m, "torch.expr", "{0}.mean({dims})", "reverse", "dims"),
+        "axes are reduced together, in no order",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "ReduceMean ReduceMax", "drop", "keepdims"),
+        "kept axes are ONNX's default; where they are not kept this is noticed",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Flatten", "drop", "axis"),
+        "the axis 1 is ONNX's default; another start is noticed",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "HardSigmoid", "drop", "beta"),
+        "0.5 is ONNX's default",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Pad", "drop", "mode") and m.op == "pad_to",
+        "constant padding is ONNX's default",
+    ),
+    (
+        lambda m: (
+            m.op.startswith("adaptive_")
+            and m.head in ("MaxPool", "AveragePool")
+            and m.slot in ("pads", "ceil_mode", "count_include_pad")
+        ),
+        "bins of equal size have no padding, and none is ONNX's default",
+    ),
+    (
+        lambda m: m.op.startswith("adaptive_") and m.place == "forms.py:112",
+        "this is passed on the way to a refusal only: bins of an open size",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Gather", "drop", "axis"),
+        "the first axis is ONNX's default",
+    ),
+]
+
+
+def why(mutant: Mutant) -> str:
+    """Why a mutant is no fault; empty if nothing is known."""
+    return next((reason for applies, reason in RULES if applies(mutant)), "")
