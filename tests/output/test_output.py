@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archc import output
 from archc.output import OutputError, OutputFile, OutputSet, atomic_file
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +167,7 @@ def test_a_side_file_that_is_an_input(tmp_path: Path) -> None:
 
 def test_a_file_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "out").write_text("old")
-    monkeypatch.setattr(output.os, "access", lambda *_: False)  # to root it never is
+    monkeypatch.setattr(os, "access", lambda *_: False)  # to root it never is
     assert refusal(tmp_path / "out")[1].endswith("it is read-only")
     assert (tmp_path / "out").read_text() == "old"
 
@@ -199,7 +198,7 @@ def test_what_the_system_refuses_is_a_diagnostic(
     def fail(*_: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(output.os, call, fail)
+    monkeypatch.setattr(os, call, fail)
     code, message, help = refusal(path)
     monkeypatch.undo()
     assert (code, message) == ("unwritable-output", f"cannot write `{path}`: {reason}")

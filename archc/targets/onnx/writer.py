@@ -198,6 +198,7 @@ def _write_data(model: OnnxModel, weights: WeightSource, out: OutputSet, tally: 
             write(chunk)
     location = f"{name}.{digest.hexdigest()[:16]}.data"
     file.path = out.main.path.with_name(location)
+    file.named_by_content = True
     return _external_frames(model, offsets, location)
 
 
