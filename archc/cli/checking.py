@@ -15,6 +15,7 @@ from archc.cli.printing import EXIT_ERRORS, complaints, fail, print_diagnostics
 from archc.compile import Checked, VariantError
 from archc.elaborate.imports import project_root
 from archc.ops.table import OPS, OpTable
+from archc.spec.files import MAX_FILE_SIZE
 
 _NAMED = "archc.plugins"
 _LOADED = "archc.plugins.loaded"
@@ -94,7 +95,12 @@ def _settings() -> Path | None:
     """
     try:
         path = project_root(Path.cwd()) / "pyproject.toml"
-        return path if b"archc" in path.read_bytes() else None
+        if not path.is_file():  # a pipe would be waited for, a device never ends
+            return None
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_SIZE + 1)
+        # One that is too large is refused where it is read.
+        return path if b"archc" in text or len(text) > MAX_FILE_SIZE else None
     except OSError:  # absent, or as good as that: most projects have nothing for archc in it
         return None
 

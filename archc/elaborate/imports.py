@@ -185,7 +185,11 @@ class Importer:
                 help=["it starts at the folder of the file that imports"],
             )
             return None
-        path = (folder / text).resolve()
+        try:
+            path = (folder / text).resolve()
+        except (OSError, RuntimeError) as error:  # links in a circle
+            self.sink.error("bad-import", f"`{text}` cannot be imported: {error}", span)
+            return None
         if not path.is_relative_to(root):
             self.sink.error(
                 "import-outside-root",

@@ -54,8 +54,12 @@ def read_samples(model: Model, path: str) -> Samples:
     Raises:
         RunError: there is nothing that can be read, or it does not fit the model.
     """
-    if Path(path).is_dir():
-        return _images(model, path)
+    try:
+        if Path(path).is_dir():
+            return _images(model, path)
+    except OSError as error:  # too long a name
+        reason = error.strerror or str(error)
+        raise RunError("unreadable-file", f"cannot read `{path}`: {reason}", path) from error
     if not path.lower().endswith(".npz"):
         raise RunError(
             "bad-input-file",

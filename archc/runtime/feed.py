@@ -6,6 +6,7 @@ import difflib
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from archc.runtime.images import read_image
@@ -18,12 +19,20 @@ from archc.runtime.model import (
     first_line,
 )
 
+_FREELY_UNPACKED = 1 << 30  # bytes of arrays that any archive may unpack to
+_RATIO = 20  # real numbers do not compress any better
+
 _BROKEN_FILE = (
     OSError,
     ValueError,
     EOFError,
     KeyError,
     MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -173,6 +182,8 @@ def _array(path: str) -> Any:
 
 def _archive(model: Model, path: str) -> dict[str, Any]:
     """The arrays of an `.npz` by name; numpy's own names arr_0, arr_1 stand for the order."""
+    if zipfile.is_zipfile(path):
+        _check_ratio(path)
     archive = _loaded(path)
     if not hasattr(archive, "files"):
         raise RunError("bad-input-file", f"`{path}` is a single array: name it .npy", path)
@@ -185,6 +196,20 @@ def _archive(model: Model, path: str) -> dict[str, Any]:
     if set(arrays) == set(numbered):
         return {numbered[name]: array for name, array in arrays.items()}
     return arrays
+
+
+def _check_ratio(path: str) -> None:
+    """Refuse a small archive that would fill the memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except _BROKEN_FILE as error:
+        raise _broken(path, error) from error
+    size = Path(path).stat().st_size
+    if unpacked > max(_FREELY_UNPACKED, _RATIO * size):
+        message = f"`{path}` of {size:,} bytes would unpack to {unpacked:,}"
+        help_ = "store it without compression: np.savez"
+        raise RunError("bad-input-file", message, path, help_)
 
 
 def _loaded(path: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archc.graph.preprocess import Preprocess
-from archc.runtime.model import ModelInput, RunError
+from archc.runtime.model import ModelInput, RunError, check_readable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +34,7 @@ def read_image(path: str, declared: ModelInput, steps: Preprocess | None = None)
     """
     import numpy as np
 
+    check_readable(path)
     steps = steps or Preprocess()
     axes = declared.shape if steps.layout == "NCHW" else _channels_first(declared.shape)
     mode = _CHANNELS.get(axes[1]) if len(axes) == 4 and isinstance(axes[1], int) else None

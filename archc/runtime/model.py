@@ -10,6 +10,7 @@ from typing import Any
 from archc.diagnostics import Diagnostic
 from archc.graph.preprocess import Preprocess
 from archc.records import dataclass, field
+from archc.runtime.external import escaping_data
 from archc.runtime.metadata import read_demands, read_preprocess, unmet_demands
 from archc.types.sizes import SizeSet
 
@@ -143,6 +144,10 @@ def open_model(path: str | Path, *, optimized: bool = True) -> Model:
     """
     path = str(path)
     check_readable(path)
+    problem = escaping_data(path)
+    if problem is not None:
+        help_ = "a model and its data lie in one folder"
+        raise RunError("bad-model", f"`{path}` is refused: {problem}", path, help_)
     try:
         session = open_session(path, optimized=optimized)
     except Exception as error:  # its exceptions share no documented base

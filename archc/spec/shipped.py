@@ -37,7 +37,11 @@ def find_spec(name: str) -> Shipped | None:
     if not _NAME.fullmatch(name):
         return None
     path = Path(name)
-    return None if path.exists() and not path.is_dir() else find_shipped(name)
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError:  # too long for a file
+        is_file = False
+    return None if is_file else find_shipped(name)
 
 
 def find_shipped(name: str) -> Shipped | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from archc.diagnostics import Diagnostic
 from archc.types import DType
+from archc.weights.guards import header_problem, tensor_problem, zip_problem
 from archc.weights.safetensors import DTYPE_NAMES, data_offsets
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def _check_readable(path: Path) -> None:
-    if not path.exists():
-        raise BadFileError("missing-file", f"there is no file `{path}`", path)
-    if not path.is_file():
-        raise BadFileError("not-a-file", f"`{path}` is not a file", path)
     try:
+        if not path.exists():
+            raise BadFileError("missing-file", f"there is no file `{path}`", path)
+        if not path.is_file():
+            raise BadFileError("not-a-file", f"`{path}` is not a file", path)
         path.open("rb").close()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # the latter for a NUL character
+        reason = getattr(error, "strerror", None) or str(error)
         raise BadFileError("unreadable-file", f"cannot read `{path}`: {reason}", path) from error
 
 
@@ -102,6 +103,9 @@ class _Safetensors:
         from safetensors import SafetensorError, safe_open
 
         try:
+            problem = header_problem(path)
+            if problem is not None:
+                raise _corrupt(path, problem)
             self._file = cast("Any", safe_open(path, framework="numpy"))
         except (SafetensorError, OSError) as error:
             raise _corrupt(path, str(error).partition("\n")[0]) from error
@@ -148,7 +152,8 @@ class _Pickled:
     def rows(self, key: str, start: int, stop: int) -> Array:
         """See `Checkpoint.rows`."""
         tensor = self._tensors[key].detach()
-        array: Array = (tensor[start:stop] if tensor.dim() else tensor).numpy()
+        part = tensor[start:stop] if tensor.dim() else tensor
+        array: Array = part.numpy(force=True)  # also where a bit says that it is negated
         return array
 
 
@@ -156,6 +161,8 @@ def _stored(tensor: Any) -> Stored:
     name = str(tensor.dtype).removeprefix("torch.")
     if str(tensor.layout) != "torch.strided":
         return Stored(tuple(tensor.shape), f"sparse {name}")
+    if tensor.device.type != "cpu":  # `meta`: a shape without numbers
+        return Stored(tuple(tensor.shape), f"{tensor.device.type} {name}")
     known = name in DType._value2member_map_
     return Stored(tuple(tensor.shape), DType(name) if known else name)
 
@@ -171,6 +178,9 @@ def _state_dict(path: Path) -> dict[str, Any]:
             path,
             "pip install 'archc[torch]'",
         ) from error
+    problem = zip_problem(path)
+    if problem is not None:
+        raise _corrupt(path, problem)
     try:
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(
@@ -185,6 +195,9 @@ def _state_dict(path: Path) -> dict[str, Any]:
     if isinstance(content, dict) and content:
         others = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]
         if not others and all(isinstance(key, str) for key in content):
+            problems = (tensor_problem(key, tensor) for key, tensor in content.items())
+            for problem in filter(None, problems):
+                raise _corrupt(path, problem)
             return content
     raise _no_state_dict(path, content)
 

@@ -16,6 +16,7 @@ from archc.diagnostics import Diagnostic
 from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputFile, atomic_file
 from archc.types import DType
+from archc.weights.guards import MAX_HEADER
 from archc.weights.source import WeightSource
 
 _MARK = "archc.sha256"
@@ -23,7 +24,6 @@ _MARK = "archc.sha256"
 
 _UNSIGNED = b"0" * 64
 _SIGNED = re.compile(rb'"archc\.sha256":"([0-9a-f]{64})"')
-_MAX_HEADER = 100_000_000  # bytes; the library refuses more
 
 DTYPE_NAMES: dict[DType, str] = {
     DType.FLOAT32: "F32",
@@ -87,7 +87,7 @@ def is_unchanged(path: Path) -> bool:
     with path.open("rb") as file:
         size = file.read(8)
         length = int.from_bytes(size, "little")
-        if len(size) < 8 or length > _MAX_HEADER:
+        if len(size) < 8 or length > MAX_HEADER:
             return False
         header = file.read(length)
         signature = _SIGNED.search(header)

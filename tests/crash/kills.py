@@ -151,6 +151,7 @@ class Killer:
         if not fine:
             names = sorted(path.name for path in folder.iterdir())
             self.tally.problems.append(f"{said}: {state}: {names}")
+            print(self.tally.problems[-1], flush=True)
 
 
 def kill_builds(outputs: Sequence[Output], kills: int, seed: str) -> Tally:
@@ -160,6 +161,10 @@ def kill_builds(outputs: Sequence[Output], kills: int, seed: str) -> Tally:
         killer.measure(Path(folder))
     while killer.tally.kills < kills:
         killer.case()
+        if killer.tally.cases % 500 == 0:
+            tally = killer.tally
+            said = f"{tally.kills} kills, {len(tally.problems)} broken promises"
+            print(f"{tally.cases} cases, {said}", flush=True)
     return killer.tally
 
 
