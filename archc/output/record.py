@@ -76,6 +76,7 @@ class Commit:
     _kept: list[Path | None] = field(default_factory=list)
     _existed: list[bool] = field(default_factory=list)
     _record: Path | None = None
+    _moved_main: bool = False
 
     def run(self) -> None:
         """Move all files, or none.
@@ -93,6 +94,7 @@ class Commit:
             if self._withdraws():
                 self.files[-1].path.unlink()
             for file in self.files:
+                self._moved_main = file is self.files[-1]
                 file.move()
                 sync_folder(file.path.parent)
         except BaseException:
@@ -141,7 +143,11 @@ class Commit:
 
     def _take_back(self) -> None:
         """Put everything back, the main file last; what cannot be is left to the next output."""
+        main = self.files[-1].path
         try:
+            # The new main file leaves before the old side files come.
+            if self._moved_main and (self._kept[-1] is not None or not self._existed[-1]):
+                main.unlink(missing_ok=True)
             for file, kept, existed in zip(self.files, self._kept, self._existed, strict=False):
                 _restore(file.path, kept, existed)
         except OSError:
@@ -221,13 +227,18 @@ def _move(item: Any) -> _Move:
 
 def _finish(folder: Path, moves: Sequence[_Move]) -> None:
     at = {move.path: identity(folder / move.path) for move in moves}
-    if any(at[move.path] not in (None, move.new, move.old) for move in moves):
+    if not moves or any(at[move.path] not in (None, move.new, move.old) for move in moves):
         return  # somebody has written there since
     waiting = [move for move in moves if identity(folder / move.temporary) == move.new]
     if all(move in waiting or at[move.path] == move.new for move in moves):
+        main = moves[-1]
+        if at[main.path] == main.old and any(at[move.path] for move in waiting[:-1]):
+            (folder / main.path).unlink(missing_ok=True)  # see Commit.run
         for move in waiting:
             (folder / move.temporary).replace(folder / move.path)
         return
+    if at[moves[-1].path] == moves[-1].new:
+        (folder / moves[-1].path).unlink(missing_ok=True)
     for move in moves:
         kept = folder / move.kept if move.kept is not None else None
         if kept is not None and identity(kept) != move.old:

@@ -59,6 +59,39 @@ def test_a_kill_at_every_call(outputs, tmp_path: Path, when: str) -> None:
     assert states == sorted(states, key=["0", "begun", "2"].index)
 
 
+def test_a_second_kill_while_the_first_is_mended(outputs, tmp_path: Path) -> None:
+    output = next(item for item in outputs if item.kind == "torch")
+
+    def killed(folder: Path, number: int, version: int) -> bool:
+        def build() -> None:
+            with injected(folder, Fault(number, kill="before")):
+                BUILDS["torch"](folder, version)
+
+        return in_child(build)
+
+    (tmp_path / "all").mkdir()
+    BUILDS["torch"](tmp_path / "all", 0)
+    with injected(tmp_path / "all", Fault()) as fault:
+        BUILDS["torch"](tmp_path / "all", 2)
+    interrupted = 0
+    for first in range(len(fault.seen)):
+        for second in range(1, 100):
+            folder = tmp_path / f"{first}-{second}"
+            folder.mkdir()
+            BUILDS["torch"](folder, 0)
+            assert killed(folder, first, 2)
+            begun = any(path.name.endswith(".archc-set") for path in folder.iterdir())
+            if not begun:
+                break
+            assert killed(folder, second, 2)
+            assert output.state(folder) in {"0", "2", "begun"}
+            if not any(path.name.endswith(".archc-set") for path in folder.iterdir()):
+                assert output.state(folder) == "2"
+                break  # it is mended: what follows is a build of its own
+            interrupted += 1
+    assert interrupted > 10
+
+
 @pytest.mark.parametrize("kind", BUILDS)
 def test_two_builds_race(outputs, kind: str) -> None:
     tally = race(next(item for item in outputs if item.kind == kind), 10)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archc.output import OutputError, OutputFile, OutputSet, atomic_file
+from archc.output import OutputError, OutputFile, OutputSet, atomic_file, temporary
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
@@ -367,3 +369,125 @@ def test_file_that_comes_in_between_is_not_replaced(
         (tmp_path / "a").write_bytes(b"theirs")
     assert (tmp_path / "a").read_bytes() == b"theirs"
     assert {path.name for path in tmp_path.iterdir()} <= {"a", "b"}
+
+
+# -- what others have left in the folder --------------------------------------------------------
+
+
+def next_output(folder: Path) -> None:
+    with atomic_file(folder / "next") as file:
+        file.write(b"next")
+    (folder / "next").unlink()
+
+
+@posix
+def test_temporaries_of_the_dead_are_removed_and_of_the_living_are_kept(tmp_path: Path) -> None:
+    dead = tmp_path / ".0123456789abcdef.archc-tmp"
+    dead.write_bytes(b"left")
+    others = [".0123456789abcdef.archc-tmp2", "0123456789abcdef.archc-tmp", ".01.archc-tmp"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"somebody's")
+    with OutputSet(tmp_path / "main") as out:
+        out.side(tmp_path / "side").write(b"side")
+        assert not dead.exists()
+        living = {path.name for path in tmp_path.iterdir()}
+        next_output(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == living
+        out.main.write(b"main")
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "main", "side"}
+
+
+@posix
+def test_what_only_looks_like_a_temporary_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"mine")
+    (tmp_path / ".0000000000000001.archc-tmp").symlink_to(tmp_path / "precious")
+    os.mkfifo(tmp_path / ".0000000000000002.archc-tmp")
+    (tmp_path / ".0000000000000003.archc-tmp").mkdir()
+    os.mkfifo(tmp_path / ".0000000000000004.archc-set")
+    next_output(tmp_path)
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    assert len(list(tmp_path.glob("*.archc-tmp"))) == 3
+
+
+TEMPORARY = ".0123456789abcdef.archc-tmp"
+
+
+def planted(right: list[int]) -> dict[str, object]:
+    """Records that a stranger could put into a repository, and which file is the right one."""
+    wrong = [right[0] + 1, *right[1:]]
+    return {
+        "another file": [[TEMPORARY, "mine", None, wrong, None]],
+        "over a file that has changed": [[TEMPORARY, "mine", None, right, [1, 2, 3]]],
+        "out of the folder": [[TEMPORARY, "../mine", None, right, None]],
+        "no temporary file": [["mine", "other", None, right, None]],
+        "the folder": [[TEMPORARY, "..", None, right, None]],
+        "an empty name": [[TEMPORARY, "", None, right, None]],
+        "a NUL": [[TEMPORARY, "a\0b", None, right, None]],
+        "no moves": [],
+        "no list": 7,
+        "no entries": [1, [2], {}],
+        "no identity": [[TEMPORARY, "mine", None, None, 5]],
+        "deep": json.loads("[" * 200 + "]" * 200),
+    }
+
+
+@posix
+@pytest.mark.parametrize("case", planted([0, 0, 0]))
+def test_a_planted_record_moves_nothing(tmp_path: Path, case: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path in (tmp_path / "mine", folder / "mine"):
+        path.write_bytes(b"mine")
+    (folder / TEMPORARY).write_bytes(b"theirs")
+    found = (folder / TEMPORARY).stat()
+    record = planted([found.st_ino, found.st_size, found.st_mtime_ns])[case]
+    (folder / ".0123456789abcdef.archc-set").write_text(json.dumps(record), encoding="utf-8")
+    next_output(folder)
+    assert {path.name for path in folder.iterdir()} == {"mine"}
+    assert (tmp_path / "mine").read_bytes() == (folder / "mine").read_bytes() == b"mine"
+
+
+@posix
+def test_who_holds_the_folder_is_waited_for_but_not_for_ever(tmp_path: Path, monkeypatch) -> None:
+    import fcntl
+
+    monkeypatch.setattr(temporary, "_PATIENCE", 0.05)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    code, message, _ = refusal(tmp_path / "out")
+    assert (code, message.partition(": ")[2]) == (
+        "unwritable-output",
+        "another process keeps the folder locked",
+    )
+    os.close(descriptor)
+    next_output(tmp_path)
+
+
+@posix
+def test_an_interrupt_between_two_moves_leaves_no_mixture(tmp_path: Path, monkeypatch) -> None:
+    states: list[str] = []
+    replace = Path.replace
+
+    def watched(source: Path, target: Path) -> Path:
+        found = replace(source, target)
+        main, side = tmp_path / "main", tmp_path / "side"
+        states.append(
+            (main.read_text() if main.exists() else "-")
+            + (side.read_text() if side.exists() else "-")
+        )
+        if target == main and main.read_text() == "2":
+            raise KeyboardInterrupt
+        return found
+
+    for number in ("1", "2"):
+        if number == "2":
+            monkeypatch.setattr(Path, "replace", watched)
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            OutputSet(tmp_path / "main") as out,
+        ):
+            out.main.write(number.encode())
+            out.side(tmp_path / "side").write(number.encode())
+    assert set(states) <= {"11", "-1", "-2", "22"}
+    assert (tmp_path / "main").read_text() == (tmp_path / "side").read_text() == "1"
+    assert {path.name for path in tmp_path.iterdir()} == {"main", "side"}
