@@ -240,8 +240,9 @@ def test_a_failure_in_the_body_discards_everything(tmp_path: Path, error: BaseEx
 @posix
 def test_ctrl_c_in_a_process_leaves_nothing(tmp_path: Path) -> None:
     code = """
-import sys, time
+import signal, sys, time
 from archc.output import atomic_file
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 with atomic_file(sys.argv[1]) as file:
     file.write(bytes(1 << 21))
     print("writing", flush=True)
