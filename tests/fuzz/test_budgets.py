@@ -123,5 +123,5 @@ def test_a_sum_over_layers_that_is_too_long(monkeypatch) -> None:
     def total(graph: object) -> int:
         raise DimTooComplexError("over 1024 parts")
 
-    monkeypatch.setattr("archc.elaborate.checks.total_macs", total)
+    monkeypatch.setattr("archc.elaborate.checks.sample_macs", total)
     assert first_error(f"{HEAD}layers: [relu]\nexpect: {{macs: 5}}\n") == "too-complex"
