@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.compile import Checked, check_file, with_images
+from archc.compile import Budgets, Checked, check_file, with_images
 from archc.diagnostics import SpecError
+from archc.elaborate.builder import MAX_LAYERS
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.precision import PRECISIONS, in_dtype
+from archc.spec.files import MAX_FILE_SIZE
 from archc.types import DType
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def check(
     *,
     variant: str | None = None,
     plugins: Sequence[str] = (),
+    max_layers: int = MAX_LAYERS,
+    max_file_size: int = MAX_FILE_SIZE,
     **params: object,
 ) -> Checked:
     """Check a spec without building anything.
@@ -39,6 +43,8 @@ def check(
         spec: path of the spec, or a name of the zoo (`"resnet50"`).
         variant: which variant.
         plugins: Python modules with further ops (docs/plugins.md).
+        max_layers: layers and turns of loops that the spec may unfold to.
+        max_file_size: bytes that the spec, and every file it imports, may have.
         params: params of the spec to override (`num_classes=10`): numbers, booleans, text, lists.
 
     Returns:
@@ -49,14 +55,15 @@ def check(
         ValueError: the name of the spec is a variant of the zoo, and `variant` is given too.
     """
     overrides = _overrides(params)
+    budgets = Budgets(max_layers, max_file_size)
     if not plugins:
-        return check_file(os.fspath(spec), variant, overrides)
+        return check_file(os.fspath(spec), variant, overrides, budgets=budgets)
     from archc.extensions import Plugin, extended
 
     found = extended(map(Plugin, plugins))
     if found.diagnostics:
         return Checked(None, None, None, found.diagnostics)
-    return check_file(os.fspath(spec), variant, overrides, found.ops)
+    return check_file(os.fspath(spec), variant, overrides, found.ops, budgets)
 
 
 def load(
@@ -70,6 +77,8 @@ def load(
     seed: int = 0,
     dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
+    max_layers: int = MAX_LAYERS,
+    max_file_size: int = MAX_FILE_SIZE,
     **params: object,
 ) -> torch.nn.Module:
     """The network as a PyTorch module, in training mode as any new module.
@@ -87,6 +96,8 @@ def load(
         seed: of the drawn weights.
         dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
+        max_layers: layers and turns of loops that the spec may unfold to.
+        max_file_size: bytes that the spec, and every file it imports, may have.
         params: params of the spec to override.
 
     Raises:
@@ -97,7 +108,9 @@ def load(
     _need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
-    checked = _checked(spec, variant, plugins, params, max_parameters, dtype)
+    checked = _checked(
+        spec, variant, plugins, params, max_parameters, dtype, Budgets(max_layers, max_file_size)
+    )
     assert checked.graph is not None
     source = emit_torch(checked.graph)
     if any(finding.is_error for finding in source.diagnostics):
@@ -124,6 +137,8 @@ def build(
     dtype: str = "float32",
     with_preprocess: bool = False,
     max_parameters: int = MAX_PARAMETERS,
+    max_layers: int = MAX_LAYERS,
+    max_file_size: int = MAX_FILE_SIZE,
     force: bool = False,
     **params: object,
 ) -> tuple[Path, ...]:
@@ -148,6 +163,8 @@ def build(
         with_preprocess: whether ONNX takes images of uint8, [N, H, W, C], and crops and
             normalises them itself (`archc.graph.images`).
         max_parameters: a network with more is refused before anything is allocated.
+        max_layers: layers and turns of loops that the spec may unfold to.
+        max_file_size: bytes that the spec, and every file it imports, may have.
         force: whether weights that archc did not write may be replaced.
         params: params of the spec to override.
 
@@ -164,7 +181,9 @@ def build(
         raise ValueError(f"there is no target {to!r}; there are {', '.join(SUFFIXES)}")
     if with_preprocess and (to != "onnx" or dtype != "float32"):
         raise ValueError("with_preprocess is for the target 'onnx' in float32")
-    checked = _checked(spec, variant, plugins, params, max_parameters, dtype)
+    checked = _checked(
+        spec, variant, plugins, params, max_parameters, dtype, Budgets(max_layers, max_file_size)
+    )
     source = _weights(checked, params, weights, seed, allow_missing, ignore_unexpected)
     if with_preprocess:
         checked = with_images(checked)
@@ -202,6 +221,8 @@ def verify(
     seed: int = 0,
     dtype: str = "float32",
     max_parameters: int = MAX_PARAMETERS,
+    max_layers: int = MAX_LAYERS,
+    max_file_size: int = MAX_FILE_SIZE,
     **params: object,
 ) -> Report:
     """Compare the PyTorch and ONNX forms of a spec against a float64 run.
@@ -221,6 +242,8 @@ def verify(
         seed: of weights and inputs.
         dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
         max_parameters: a network with more is refused before anything is allocated.
+        max_layers: layers and turns of loops that the spec may unfold to.
+        max_file_size: bytes that the spec, and every file it imports, may have.
         params: params of the spec to override.
 
     Returns:
@@ -235,7 +258,9 @@ def verify(
     _need_torch("archc.verify")
     from archc.parity import verify_spec
 
-    graph = _checked(spec, variant, plugins, params, max_parameters, dtype).graph
+    graph = _checked(
+        spec, variant, plugins, params, max_parameters, dtype, Budgets(max_layers, max_file_size)
+    ).graph
     assert graph is not None
     report = verify_spec(
         graph,
@@ -301,11 +326,19 @@ def _checked(
     params: dict[str, Any],
     max_parameters: int,
     dtype: str,
+    budgets: Budgets,
 ) -> Checked:
     if dtype not in [known.value for known in PRECISIONS]:
         names = ", ".join(known.value for known in PRECISIONS)
         raise ValueError(f"a network cannot be built in {dtype!r}; there are {names}")
-    checked = check(spec, variant=variant, plugins=plugins, **params)
+    checked = check(
+        spec,
+        variant=variant,
+        plugins=plugins,
+        max_layers=budgets.max_layers,
+        max_file_size=budgets.max_file_size,
+        **params,
+    )
     if not checked.ok:
         raise SpecError(checked.diagnostics)
     assert checked.graph is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from archc.diagnostics import Diagnostic, Diagnostics, Source
 from archc.elaborate import Choice, Sources, elaborate
 from archc.elaborate.arguments import takes_word
+from archc.elaborate.builder import MAX_LAYERS
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
 from archc.graph.images import with_preprocess
@@ -17,7 +18,7 @@ from archc.graph.specialise import specialised
 from archc.ops.table import OPS, OpTable
 from archc.records import dataclass, field, replace
 from archc.spec.expressions.fault import steps_in_all
-from archc.spec.files import read_source
+from archc.spec.files import MAX_FILE_SIZE, read_source
 from archc.spec.read_chain import Vocabulary
 from archc.spec.shipped import Shipped, find_spec, unknown_spec
 from archc.spec.syntax import Spec
@@ -57,11 +58,29 @@ class VariantError(ValueError):
     """A variant was named twice, by the name in the zoo and apart from it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What a spec may ask for; only who checks it can raise them, never the spec.
+
+    Attributes:
+        max_layers: layers and turns of loops that it may unfold to.
+        max_file_size: bytes of the spec, and of every file that it imports.
+    """
+
+    max_layers: int = MAX_LAYERS
+    max_file_size: int = MAX_FILE_SIZE
+
+
+BUDGETS = Budgets()
+"""Those by default: with them, checking takes about 2 s at most."""
+
+
 def check_file(
     path: str,
     variant: str | None = None,
     overrides: Mapping[str, str] | None = None,
     ops: OpTable = OPS,
+    budgets: Budgets = BUDGETS,
 ) -> Checked:
     """Check a spec.
 
@@ -70,6 +89,7 @@ def check_file(
         variant: which variant.
         overrides: param name -> value as text (`{"num_classes": "10"}`).
         ops: the table of ops.
+        budgets: what the spec may ask for.
 
     Raises:
         VariantError: `path` names a variant of the zoo, and `variant` is given too.
@@ -78,12 +98,13 @@ def check_file(
     if shipped is not None:
         variant = _only_variant(shipped, variant)
         path = str(shipped.path)
-    source, findings = read_source(path)
+    source, findings = read_source(path, max_size=budgets.max_file_size)
     if source is None:
         return Checked(None, None, None, tuple(map(unknown_spec, findings)))
     if path == "-":
-        return check_source(source, Path(), variant, overrides, findings, ops)
-    checked = check_source(source, Path(path).parent, variant, overrides, findings, ops)
+        return check_source(source, Path(), variant, overrides, findings, ops, budgets)
+    folder = Path(path).parent
+    checked = check_source(source, folder, variant, overrides, findings, ops, budgets)
     return replace(checked, files=(Path(path), *checked.files))
 
 
@@ -103,6 +124,7 @@ def check_source(
     overrides: Mapping[str, str] | None = None,
     findings: list[Diagnostic] | None = None,
     ops: OpTable = OPS,
+    budgets: Budgets = BUDGETS,
 ) -> Checked:
     """Check a spec that is already text.
 
@@ -113,9 +135,13 @@ def check_source(
         overrides: param name -> value as text.
         findings: what was found before.
         ops: the table of ops.
+        budgets: what the spec may ask for.
     """
     with _paused_collection():
-        return _checked(source, folder or Path(), variant, overrides or {}, findings or [], ops)
+        sink = Diagnostics()
+        sink.extend(findings or [])
+        choice = Choice(variant, _overrides(overrides or {}, sink), budgets.max_layers)
+        return _checked(source, folder or Path(), choice, sink, ops, budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +160,11 @@ class ReadSpec:
 
 
 def read_with_imports(
-    source: Source, folder: Path, sink: Diagnostics, ops: OpTable = OPS
+    source: Source,
+    folder: Path,
+    sink: Diagnostics,
+    ops: OpTable = OPS,
+    max_file_size: int = MAX_FILE_SIZE,
 ) -> ReadSpec:
     """Read a spec and what it imports.
 
@@ -143,6 +173,7 @@ def read_with_imports(
         folder: where relative imports start.
         sink: where findings go.
         ops: the table of ops.
+        max_file_size: bytes that every imported file may have.
     """
 
     def takes(op: str, word: str) -> bool:
@@ -153,7 +184,7 @@ def read_with_imports(
     standard = standard_blocks(builtin)
     words = with_blocks(Vocabulary(names, names, takes), standard)
     # A block may have the name of a plugin's op: what a spec means does not hang on plugins.
-    importer = Importer(words, builtin, sink)
+    importer = Importer(words, builtin, sink, max_file_size)
     spec = importer.read(source, folder)
     sources = Sources(ops, words, importer.libraries, standard, importer.incomplete)
     return ReadSpec(spec, sources, importer.files)
@@ -175,17 +206,14 @@ def _paused_collection() -> Iterator[None]:
 def _checked(
     source: Source,
     folder: Path,
-    variant: str | None,
-    overrides: Mapping[str, str],
-    findings: list[Diagnostic],
+    choice: Choice,
+    sink: Diagnostics,
     ops: OpTable,
+    budgets: Budgets,
 ) -> Checked:
-    sink = Diagnostics()
-    sink.extend(findings)
-    read = read_with_imports(source, folder, sink, ops)
+    read = read_with_imports(source, folder, sink, ops, budgets.max_file_size)
     partial = None
     if read.spec is not None:
-        choice = Choice(variant, _overrides(overrides, sink))
         with steps_in_all():
             partial = elaborate(read.spec, choice, read.sources, sink)
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors

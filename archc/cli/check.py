@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from archc.cli.checking import check_file
+from archc.cli.checking import budgets, check_file
 from archc.cli.options import SPEC, format_option, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics, print_line
 from archc.compile import Checked, check_source
@@ -70,7 +70,7 @@ def _check(
     # The text is read once: standard input has no second time.
     folder = Path.cwd() if spec == "-" else Path(first.source.name).parent
     return [
-        check_source(first.source, folder, name, overrides, ops=first.ops)
+        check_source(first.source, folder, name, overrides, ops=first.ops, budgets=budgets())
         for name in first.spec.variants
     ]
 

@@ -12,7 +12,7 @@ import click
 
 from archc import compile as pipeline
 from archc.cli.printing import EXIT_ERRORS, complaints, fail, print_diagnostics
-from archc.compile import Checked, VariantError
+from archc.compile import Budgets, Checked, VariantError
 from archc.elaborate.imports import project_root
 from archc.ops.table import OPS, OpTable
 from archc.spec.files import MAX_FILE_SIZE
@@ -20,6 +20,7 @@ from archc.spec.files import MAX_FILE_SIZE
 _NAMED = "archc.plugins"
 _LOADED = "archc.plugins.loaded"
 _TABLE = "archc.ops"
+_BUDGETS = "archc.budgets"
 
 
 def check_file(spec: str, variant: str | None, overrides: Mapping[str, str]) -> Checked:
@@ -29,7 +30,7 @@ def check_file(spec: str, variant: str | None, overrides: Mapping[str, str]) -> 
         click.UsageError: a variant is named twice.
     """
     try:
-        return pipeline.check_file(spec, variant, overrides, op_table())
+        return pipeline.check_file(spec, variant, overrides, op_table(), budgets())
     except VariantError as error:
         raise click.UsageError(str(error)) from error
 
@@ -46,6 +47,16 @@ def checked_or_exit(spec: str, variant: str | None, overrides: dict[str, str]) -
 def enable_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
     """Callback of `--plugin`: remembers what it names; nothing is imported yet."""
     ctx.meta[_NAMED] = value
+
+
+def raise_budget(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    """Callback of options that are named as budgets are."""
+    ctx.meta[_BUDGETS] = {**ctx.meta.get(_BUDGETS, {}), str(param.name): value}
+
+
+def budgets() -> Budgets:
+    """What this command lets a spec ask for."""
+    return Budgets(**click.get_current_context().meta.get(_BUDGETS, {}))
 
 
 def op_table() -> OpTable:

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from archc.cli.checking import enable_plugins
+from archc.cli.checking import enable_plugins, raise_budget
 from archc.diagnostics.render import OutputFormat
+from archc.elaborate.builder import MAX_LAYERS
 from archc.graph.budget import MAX_PARAMETERS
 from archc.graph.precision import PRECISIONS
+from archc.spec.files import MAX_FILE_SIZE
 from archc.types import DType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,7 +64,20 @@ _SIZE = re.compile(r"[0-9]{1,9}")
 
 
 def spec_options(command: Command) -> Command:
-    """Options that choose a variant, set params and enable plugins."""
+    """Options that choose a variant, set params, enable plugins and raise budgets."""
+    for name, limit, said in (
+        ("--max-layers", MAX_LAYERS, "Layers and turns of loops that the spec may unfold to."),
+        ("--max-file-size", MAX_FILE_SIZE, "Bytes of the spec, and of every file it imports."),
+    ):
+        command = click.option(
+            name,
+            type=click.IntRange(min=1),
+            default=limit,
+            show_default=True,
+            expose_value=False,
+            callback=raise_budget,
+            help=said,
+        )(command)
     command = click.option(
         "--plugin",
         multiple=True,

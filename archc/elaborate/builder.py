@@ -19,12 +19,12 @@ from archc.records import dataclass, field, replace
 from archc.spec.syntax import Chain
 from archc.spec.words import written_names
 
-MAX_LAYERS = 250_000
-"""Layers and turns of loops that a spec may expand to."""
+MAX_LAYERS = 50_000
+"""Layers and turns of loops that a spec may expand to, unless more are allowed."""
 
 
 class TooManyLayers(Exception):  # noqa: N818 - stops the run; reported by whoever started it
-    """The spec expands beyond MAX_LAYERS."""
+    """The spec expands beyond what is allowed."""
 
     def __init__(self, span: Span) -> None:
         super().__init__()
@@ -39,6 +39,7 @@ class Builder:
         sink: where findings go.
         typer: types layers; knows the bounds of the symbolic dims.
         ops: validated ops by what was written, see `archc.elaborate.arguments.build_op`.
+        max_layers: layers and turns of loops that are allowed.
         inputs: the model's inputs by name.
         nodes: in dataflow order.
         scopes: levels of the layer tree.
@@ -52,6 +53,7 @@ class Builder:
     sink: CallFindings
     typer: Typer = field(default_factory=Typer)
     ops: dict[object, Op] = field(default_factory=dict)
+    max_layers: int = MAX_LAYERS
     inputs: dict[str, Flow] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     scopes: dict[str, Scope] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Builder:
             TooManyLayers: there are too many.
         """
         self._steps += count
-        if self._steps > MAX_LAYERS:
+        if self._steps > self.max_layers:
             raise TooManyLayers(span)
 
     # -- paths ----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from archc.diagnostics import Diagnostics, Label, Source, Span
 from archc.elaborate.env import closest
 from archc.records import dataclass, field
-from archc.spec.files import read_source
+from archc.spec.files import MAX_FILE_SIZE, read_source
 from archc.spec.read import read_imports, read_spec
 from archc.spec.read_blocks import may_hold_op
 from archc.spec.read_chain import Vocabulary
@@ -66,6 +66,7 @@ class Importer:
         words: what starts a call in every file: ops and standard blocks.
         op_names: words that name ops; no block can have one.
         sink: where findings go.
+        max_file_size: bytes that every one of them may have.
         libraries: id of a spec -> the blocks it imports.
         incomplete: ids of specs of which an import could not be read.
     """
@@ -73,6 +74,7 @@ class Importer:
     words: Vocabulary
     op_names: frozenset[str]
     sink: Diagnostics
+    max_file_size: int = MAX_FILE_SIZE
     libraries: dict[int, Library] = field(default_factory=dict)
     incomplete: set[int] = field(default_factory=set)
     _files: dict[Path, Spec | None] = field(default_factory=dict)
@@ -208,7 +210,7 @@ class Importer:
         return self._files[path]
 
     def _open(self, wanted: Import, shown: Path, path: Path) -> Spec | None:
-        source, findings = read_source(str(shown))
+        source, findings = read_source(str(shown), max_size=self.max_file_size)
         if source is not None:
             return self.read(source, path.parent, library=True)
         reason = findings[0].message.replace(str(shown), "it")

@@ -55,10 +55,12 @@ class Choice:
     Attributes:
         variant: name of a variant, or None for the params as declared.
         overrides: param name -> value as written (`--set num_classes=10`).
+        max_layers: layers and turns of loops that the spec may unfold to.
     """
 
     variant: str | None = None
     overrides: Mapping[str, Node] = field(default_factory=dict)
+    max_layers: int = MAX_LAYERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class _Program:
         self.modules: dict[int, Module] = {}
         self.preprocess: Mapping[str, Preprocess] = {}
         self.renames: tuple[Rename, ...] = ()
-        self.builder = Builder(self.sink)
+        self.builder = Builder(self.sink, max_layers=choice.max_layers)
         self.main = Module(spec, Env(), sources.words)
         self.elaborator = Elaborator(self.builder, sources.ops, self.main, not choice.overrides)
         self.elaborator.standard = self._attach(sources.standard)
@@ -256,10 +258,12 @@ class _Program:
         try:
             last = self.elaborator.chain(self.spec.layers, flow, place)
         except TooManyLayers as limit:
+            most = f"{self.choice.max_layers:,}"
             self.sink.error(
                 "expansion-limit",
-                f"the spec unfolds to more than {MAX_LAYERS:,} layers and turns of loops",
+                f"the spec unfolds to more than {most} layers and turns of loops",
                 limit.span,
+                help=["to allow more: --max-layers"],
             )
             return None if bound is None else self._graph(bound, {}, {})
         self.renames = bind_renames(self.spec.checkpoint, self.sink)

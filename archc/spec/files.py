@@ -11,8 +11,8 @@ from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Source
 
-MAX_FILE_SIZE = 8 * 1024 * 1024
-"""Bytes; a spec of 100,000 layers written out takes about 5 MiB."""
+MAX_FILE_SIZE = 1024 * 1024
+"""Bytes; the largest spec of the zoo has 6 KiB, and 20,000 layers written out take about 1 MiB."""
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
@@ -122,7 +122,10 @@ def _too_large(name: str, max_size: int) -> Diagnostic:
     return Diagnostic(
         "file-too-large",
         f"{name} is larger than {max_size // 1024} KiB",
-        help=("repeat layers with `for` and blocks instead of writing them out",),
+        help=(
+            "repeat layers with `for` and blocks instead of writing them out",
+            "or allow more: --max-file-size",
+        ),
         path=name,
     )
 

@@ -7,6 +7,9 @@ import pytest
 
 import archc
 from archc.cli import archc as program
+from archc.compile import Budgets, check_source
+from archc.diagnostics import Source
+from archc.spec.files import MAX_FILE_SIZE
 from archc.types.dims import DimTooComplexError
 from tests.fuzz.harness import run
 from tests.fuzz.mutate import Mutant
@@ -125,3 +128,70 @@ def test_a_sum_over_layers_that_is_too_long(monkeypatch) -> None:
 
     monkeypatch.setattr("archc.elaborate.checks.sample_macs", total)
     assert first_error(f"{HEAD}layers: [relu]\nexpect: {{macs: 5}}\n") == "too-complex"
+
+
+# -- layers and sizes of files ------------------------------------------------------------------
+
+DEEP = HEAD + "layers: [{for i in range(40): [relu, {for j in range(40): [relu]}]}]\n"
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep.yaml").write_text(DEEP, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["expand"], ["show"], ["build", "--to", "onnx"], ["verify"]]
+)
+def test_budgets_of_reading_are_raised_by_flags(deep, command: list[str]) -> None:
+    run_program = click.testing.CliRunner().invoke
+    few = run_program(program, [*command, "deep.yaml", "--max-layers", "100"])
+    assert few.exit_code == 1
+    assert "error[expansion-limit]" in few.output
+    assert "more than 100 layers" in few.output
+    assert "--max-layers" in few.output
+    small = run_program(program, [*command, "deep.yaml", "--max-file-size", "50"])
+    assert small.exit_code == 1
+    assert "error[file-too-large]" in small.output
+    if command == ["check"]:
+        assert run_program(program, [*command, "deep.yaml"]).exit_code == 0
+
+
+def test_budgets_of_reading_are_arguments(deep) -> None:
+    assert archc.check("deep.yaml").ok
+    for options, code in (
+        ({"max_layers": 100}, "expansion-limit"),
+        ({"max_file_size": 50}, "file-too-large"),
+    ):
+        assert [d.code for d in archc.check("deep.yaml", **options).diagnostics] == [code]
+        for call in (archc.build, archc.load, archc.verify):
+            with pytest.raises(archc.SpecError, match=code):
+                call("deep.yaml", **options)
+
+
+def test_more_than_the_default_is_allowed_when_asked_for() -> None:
+    text = f"{HEAD}layers: [{{for i in range(30000): [relu]}}]\n"
+    source = Source("many.yaml", text)
+    assert check_source(source).diagnostics[0].code == "expansion-limit"
+    assert check_source(source, budgets=Budgets(max_layers=60_000)).ok
+
+
+def test_an_import_has_the_same_budget(tmp_path) -> None:
+    blocks = "archc: 1\nblocks: {unit: {body: [relu]}}\n" + "#" * 200
+    (tmp_path / "blocks.yaml").write_text(blocks, encoding="utf-8")
+    source = Source("main.yaml", f"{HEAD}import: [blocks.yaml]\nlayers: [unit]\n")
+    assert check_source(source, tmp_path).ok
+    found = check_source(source, tmp_path, budgets=Budgets(max_file_size=220)).diagnostics
+    assert [d.code for d in found] == ["bad-import"]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    ["  - {for i in range(24000): [relu]}\n", "  - {conv: 3, kernel: 3, padding: 1}\n" * 24_000],
+    ids=["unfolded", "written out"],
+)
+def test_what_the_budgets_allow_takes_no_longer_than_promised(layers: str) -> None:
+    text = f"{HEAD}layers:\n{layers}"
+    assert len(text) <= MAX_FILE_SIZE
+    assert first_error(text) == "accepted"

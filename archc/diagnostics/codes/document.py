@@ -94,9 +94,9 @@ DOCUMENT = (
         """
         `for`, blocks and parameters can unfold a few lines to any number of layers. The limit
         is far above any network; a loop bound, or a parameter that was set too high, is usually
-        to blame.
+        to blame. Whoever runs archc can allow more, by `--max-layers`.
         """,
-        needs="a spec that unfolds to more than 250,000 layers",
+        needs="a spec that unfolds to more than 50,000 layers",
     ),
     entry(
         "expect-failed",

@@ -50,9 +50,9 @@ FILES = (
         """
         A spec is written by a person and takes kilobytes; the limit is far above that and keeps
         a wrong path (a checkpoint, say) from filling the memory. Write repetition as `for` and
-        blocks, and name the file you meant.
+        blocks, and name the file you meant. Whoever runs archc can allow more: `--max-file-size`.
         """,
-        needs="a file of many megabytes",
+        needs="a file of several megabytes",
     ),
     entry(
         "empty-file",
