@@ -291,11 +291,11 @@ class AvgPool(Op):
             return g.op("Mul", mean, scalar(g, elements / self.divisor, x))
         pads = _sides(slides)
         count = int(self.count_include_pad and any(any(both) for both in pads))
+        if count and any(w.hangs_over for w in slides):
+            return self._pool_padded(g, x, slides, output)
         if not any(w.drops_last for w in slides):
             return self._pool(g, x, slides, pads, ceil=int(self.ceil), count=count)
-        if not count:
-            return self._pool(g, x, slides, floored)
-        return self._pool_padded(g, x, slides, output)
+        return self._pool(g, x, slides, pads if count else floored, count=count)
 
     def _pool(
         self,
@@ -324,8 +324,9 @@ class AvgPool(Op):
     ) -> Operand:
         """Pad, pool the padded image as if it were the image, drop windows of padding alone.
 
-        For `ceil` with padding that counts where the last window may be dropped: no attribute
-        of AveragePool says this in a way that all opsets and runtimes agree on.
+        For `ceil` with padding that counts where the last window may hang over: onnxruntime 1.20
+        divides by the elements that hang over too, and no attribute of AveragePool drops a window
+        in a way that all opsets and runtimes agree on.
         """
         pairs = _sides(slides)
         padded = padded_type(x.type, pairs)
@@ -336,6 +337,8 @@ class AvgPool(Op):
         ]
         pools = output.with_shape((*output.shape[:2], *(w.output for w in again)))
         pooled = self._pool(g, image, again, [(0, w.end) for w in again], type=pools)
+        if pools.shape == output.shape:
+            return pooled
         axes = list(range(2, output.rank))
         return g.op(
             "Slice", pooled, g.constant([0] * len(axes)), g.dims(output.shape[2:]), g.constant(axes)

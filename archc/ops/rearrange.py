@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
@@ -39,7 +39,7 @@ class Rearrange(Op):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, PositiveInt] = Field(init=False)
+    __pydantic_extra__: dict[str, PositiveInt]
 
     principal = "pattern"
     text_fields = frozenset({"pattern"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
@@ -24,7 +25,7 @@ class Rope(Op):
     Face; `interleaved` pairs neighbours, as the paper does. Positions lie along the axis before the
     last. Angles are computed in float64: in float32 those of far positions are off by some 1e-4.
 
-    Source: arXiv 2104.09864; ONNX Mul, Cos, Sin.
+    Source: arXiv 2104.09864; ONNX Mul, Sin.
     """
 
     principal = "heads"
@@ -68,7 +69,7 @@ class Rope(Op):
         return t.expr(template, x, heads=self.heads, theta=self.theta)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Split of the pairs, Cos and Sin of positions times speeds, products and sums."""
+        """Split of the pairs, Sin of positions times speeds, products and sums."""
         pairs = self._pairs(x.type)
         pair = (pairs, 2) if self.interleaved else (2, pairs)
         grouped = x.type.with_shape((*x.type.shape[:-1], self.heads, *pair))
@@ -110,7 +111,8 @@ class Rope(Op):
             positions = g.op("Unsqueeze", counted, g.constant([1, 2, 3]), type=column)
         type_ = TensorType((length, 1, *place), DType.FLOAT64)
         angles = g.op("Mul", positions, g.constant(speeds, DType.FLOAT64, place), type=type_)
-        cos, sin = (
-            cast(g, g.op(op_type, angles, type=type_), x.dtype) for op_type in ("Cos", "Sin")
-        )
+        # onnxruntime 1.20 has Sin in float64, but no Cos.
+        quarter = g.constant(math.pi / 2, DType.FLOAT64, ())
+        ahead = g.op("Add", angles, quarter, type=type_)
+        cos, sin = (cast(g, g.op("Sin", turned, type=type_), x.dtype) for turned in (ahead, angles))
         return cos, sin

@@ -147,6 +147,12 @@ class Window:
         return self.ceil and self.after + self.stride > self.extent
 
     @property
+    def hangs_over(self) -> bool:
+        """Whether, at some size, the last window reaches beyond the padding behind."""
+        covered = self.size + self.before + self.after - self.extent
+        return self.output != covered // self.stride + 1
+
+    @property
     def least(self) -> int:
         """The smallest size into which one window fits."""
         return self.extent - self.before - self.end

@@ -73,17 +73,20 @@ def quantize_model(
         RunError: the model is none that can be quantized, or a sample does not fit.
         OutputError: the file cannot be written.
     """
+    import onnx
+
     exact = open_model(model)
     proto = _loaded(exact)
     shown, held_out = _parted(calibration, evaluation)
     with tempfile.TemporaryDirectory(prefix="archc-quantize-") as folder:
-        made = Path(folder) / "quantized.onnx"
+        made, whole = Path(folder) / "quantized.onnx", Path(folder) / "float.onnx"
         with _silence():
             try:
                 if calibration is None:
                     _dynamic(proto, made)
                 else:
-                    _static(proto, made, calibration, shown)
+                    onnx.save(proto, whole)
+                    _static(whole, made, calibration, shown)
             except RunError:
                 raise
             except Exception as error:  # the quantiser raises whatever it meets
@@ -142,13 +145,14 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _static(proto: onnx.ModelProto, made: Path, samples: Samples, shown: Sequence[int]) -> None:
+def _static(model: Path, made: Path, samples: Samples, shown: Sequence[int]) -> None:
+    """Quantise from a file: of a message, onnxruntime 1.20 loses the weights."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     if not shown:
         raise ValueError("there are no samples to calibrate on")
     quantize_static(
-        proto,
+        model,
         made,
         _reader(samples.feeds(shown)),
         quant_format=QuantFormat.QDQ,

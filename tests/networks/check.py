@@ -28,13 +28,14 @@ from archc.parity.gate import FACTOR, FLOOR, compare, scaled_error
 from archc.parity.sizes import choose_sizes
 from archc.targets.torch import TorchSource, emit_torch, load_module
 from archc.weights import ComputedWeights, RandomisedWeights, WeightSource, save_safetensors
+from tests.installed import opsets
 from tests.ops.harness import onnx_model, run_onnx
 
 Array = np.ndarray
 Results = dict[str, Array]
 
 
-OPSETS = (17, 18, 20, 21, 23)
+OPSETS = opsets(17, 18, 20, 21, 23)
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def check_targets(text: str, folder: Path, name: str, seed: int) -> Prepared:
     truth = _run(graph, module.double(), doubled)
     nearby = _run(graph, _rounding(module, seed), doubled)
     # Circular padding is there from opset 19 on.
-    opsets = OPSETS[2:] if "circular" in text else OPSETS
-    opset = opsets[seed % len(opsets)]
+    taking = OPSETS[2:] if "circular" in text else OPSETS
+    opset = taking[seed % len(taking)]
     rewriting = optimised(graph)
     written = {
         "as written": onnx_model(graph, weights, opset),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from archc.graph import Graph
 from archc.ops.conditions import Refusal
 from archc.types import TensorType, symbol
+from tests.installed import opsets
 from tests.ops.core_cases import FAMILIES, MOVING, Case
 from tests.ops.core_reference import reference
 from tests.ops.harness import assert_parity, layer_graph
@@ -25,7 +26,7 @@ SOME = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-OPSETS = [17, 18, 20, 23]
+OPSETS = opsets(17, 18, 20, 23)
 
 
 def static_graph(case: Case) -> Graph | None:

@@ -14,12 +14,13 @@ from archc.ops.table import OPS
 from archc.targets.onnx import emit_onnx
 from archc.targets.torch import emit_torch, load_module
 from archc.types import Dim, DType, TensorType, symbol
+from tests.installed import opsets
 from tests.ops.core_cases import MOVING
 from tests.ops.core_listed import LISTED, SIZES, Listed, Shape
 from tests.ops.core_reference import FUNCTIONS, reference
 from tests.ops.harness import assert_parity, layer_graph
 
-OPSETS = [17, 18, 20, 23]
+OPSETS = opsets(17, 18, 20, 23)
 
 
 def named(listed: Listed) -> str:

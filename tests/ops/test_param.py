@@ -15,6 +15,7 @@ from archc.ops.table import OPS
 from archc.targets.torch import emit_torch, load_module
 from archc.types import DType, TensorType, symbol
 from archc.weights import DrawnWeights
+from tests.installed import each_opset
 from tests.ops.harness import LAYER, Tensor, assert_parity, layer_graph
 
 N, T = symbol("N"), symbol("T")
@@ -75,7 +76,7 @@ def test_positions_are_put_in_front(shape, count: int, data, seed: int) -> None:
     assert_parity(graph, check, sizes={"N": shape[0]}, seed=seed, exact=True)
 
 
-@pytest.mark.parametrize("opset", [17, 18, 20, 23])
+@pytest.mark.parametrize("opset", each_opset(17, 18, 20, 23))
 @pytest.mark.parametrize(
     ("name", "attributes", "shape"),
     [

@@ -228,6 +228,10 @@ def test_onnx_attributes_are_all_written(
     assert attributes_of(node) == written
 
 
+CEIL = {"kernel": 3, "stride": 2, "padding": 1, "ceil": True}
+APART = ["Pad", "AveragePool", "Slice"]
+
+
 @pytest.mark.parametrize(
     ("name", "attributes", "shape", "opset", "types"),
     [
@@ -246,6 +250,12 @@ def test_onnx_attributes_are_all_written(
             ["MatMul", "Reshape", "ReduceMean"],
         ),
         ("adaptive_maxpool", {"size": 4}, (N, 3, 14), 20, ["Gather", "ReduceMax"]),
+        # Padding that counts: apart where the last window hangs over, or is dropped.
+        ("avgpool", CEIL, (N, 3, 15), 20, ["AveragePool"]),
+        ("avgpool", CEIL, (N, 3, 14), 20, ["Pad", "AveragePool"]),
+        ("avgpool", CEIL, (N, 3, W), 20, ["Pad", "AveragePool"]),
+        ("avgpool", {**CEIL, "count_include_pad": False}, (N, 3, 14), 20, ["AveragePool"]),
+        ("avgpool", {**CEIL, "stride": 3, "kernel": 2}, (N, 3, W), 20, APART),
         ("pad_to", {"multiple": 2}, (N, 3, 14), 20, []),
         ("conv", {"out": 4, "padding": 1, "padding_mode": "reflect"}, IMAGE, 17, ["Pad", "Conv"]),
         ("conv", {"out": 4, "padding_mode": "reflect"}, IMAGE, 17, ["Conv"]),

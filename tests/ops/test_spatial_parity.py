@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from archc.graph import Graph
 from archc.ops.conditions import Refusal
+from archc.ops.pool import AvgPool
 from archc.ops.resize import Resize
 from archc.targets.onnx.emit import emit_onnx
 from archc.types import TensorType, symbol
+from tests.installed import opsets
 from tests.ops.harness import assert_parity, layer_graph
 from tests.ops.spatial_cases import FAMILIES, Case
 from tests.ops.spatial_reference import reference
@@ -26,7 +28,7 @@ SOME = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-OPSETS = [17, 18, 20, 22]
+OPSETS = opsets(17, 18, 20, 22)
 MOVING = {"maxpool", "adaptive_maxpool", "pad", "pad_to"}
 
 
@@ -102,3 +104,18 @@ def test_targets_agree_with_torch(family: str) -> None:
         check_parity(case, axes, opset, seed)
 
     check()
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("size", [14, 15, 16])
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 2, 1), (2, 3, 1), (4, 3, 2)])
+def test_means_of_windows_that_hang_over(
+    kernel: int, stride: int, padding: int, include: bool, size: int, opset: int
+) -> None:
+    """Padding counts where asked for, and what lies beyond it never."""
+    op = AvgPool(
+        kernel=kernel, stride=stride, padding=padding, ceil=True, count_include_pad=include
+    )
+    for axes in (set[int](), {2}):
+        check_parity(Case("avgpool", op, ((2, 3, size, 13),)), axes, opset, seed=0)

@@ -16,12 +16,13 @@ from archc.ops.table import OPS
 from archc.targets.torch import emit_torch, load_module
 from archc.types import Dim, DType, TensorType, symbol
 from archc.weights import DrawnWeights, RandomisedWeights
+from tests.installed import each_opset
 from tests.ops.harness import LAYER, SPAN, Tensor, assert_parity, graph_of, layer_graph
 from tests.zoo.oracle import torchvision_models
 
 N, T = symbol("N"), symbol("T")
 Shape = tuple[Dim, ...]
-OPSETS = [17, 18, 20, 23]
+OPSETS = each_opset(17, 18, 20, 23)
 
 
 def graph(name: str, attributes: dict[str, Any], *types: TensorType) -> Graph:

@@ -25,6 +25,7 @@ from archc.targets.onnx import emit_onnx
 from archc.targets.torch import emit_torch, load_module
 from archc.types import Dim, DType, TensorType, evaluate, symbol
 from archc.weights import RandomisedWeights, WeightSource
+from tests.installed import opsets
 from tests.ops.harness import (
     LAYER,
     Array,
@@ -38,7 +39,7 @@ from tests.ops.harness import (
 from tests.properties.cases import PROPERTIES, Case
 from tests.properties.statements import BUFFERS, assert_attributes
 
-OPSETS = [17, 18, 19, 20, 22, 23]
+OPSETS = opsets(17, 18, 19, 20, 22, 23)
 FACTOR, FLOOR = 16.0, 1e-6
 
 

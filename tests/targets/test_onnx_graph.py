@@ -11,10 +11,11 @@ import onnx
 import pytest
 
 from archc.diagnostics import SpecError
+from archc.graph.precision import in_dtype
 from archc.ops.base import OnnxEmitter, Op, Operand, Weight
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.initial import Constant
-from archc.targets.onnx import MIN_OPSET, emit_onnx, max_opset, onnx_bytes
+from archc.targets.onnx import MIN_OPSET, emit_onnx, max_opset, onnx_bytes, opsets
 from archc.types import DType, TensorType
 from archc.weights import DrawnWeights, RandomisedWeights
 from tests.targets.graphs import Net, small_net, tensor
@@ -354,6 +355,22 @@ def test_an_opset_out_of_range(opset: int) -> None:
     assert model is None
     assert [finding.code for finding in findings] == ["unsupported-opset"]
     assert f"{MIN_OPSET} to {max_opset()}" in findings[0].message
+
+
+def test_an_opset_that_only_a_later_runtime_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old onnxruntime takes fewer than onnx defines, and bfloat16 needs one of those."""
+    monkeypatch.setattr(opsets, "_runtime_opset", lambda wanted: 21)
+    opsets.max_opset.cache_clear()
+    try:
+        _, (unknown,) = emit_onnx(small_net(), 22)
+        _, (untaken, *_) = emit_onnx(in_dtype(small_net(), DType.BFLOAT16), 21)
+    finally:
+        opsets.max_opset.cache_clear()
+    later = "install an onnxruntime that takes opset 22: this one takes up to 21"
+    assert unknown.message.endswith("take 17 to 21")
+    assert unknown.help == (later, "--opset 20")
+    assert untaken.message.startswith("`conv` in bfloat16 needs ONNX opset 22, not 21")
+    assert untaken.help == (later,)
 
 
 @pytest.mark.parametrize("name", ["x", "fc.weight"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -10,18 +11,17 @@ import torch
 
 @functools.cache
 def torchvision_models():
-    """`torchvision.models`, imported beside a CPU build of torch.
+    """`torchvision.models`, imported beside any build of torch.
 
     torchvision's wheel for PyPI is built against a CUDA torch; its compiled ops do not load
-    here, and the two schemas that its import needs are declared by hand.
+    beside a CPU build, and the two schemas that its import needs are declared by hand.
     """
-    try:
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        torchvision_models.library = library  # kept alive: schemas go with the object
-    except RuntimeError:
-        pass  # a build of torchvision that brings its own ops
+    if torch.version.cuda is None:
+        with contextlib.suppress(RuntimeError):  # a torchvision for the CPU brings its own ops
+            library = torch.library.Library("torchvision", "DEF")
+            library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            torchvision_models.library = library  # kept alive: schemas go with the object
     import torchvision.models
 
     return torchvision.models

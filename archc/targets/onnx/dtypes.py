@@ -9,7 +9,7 @@ import onnx
 from archc.diagnostics import Diagnostic
 from archc.targets.onnx.builder import OnnxNode
 from archc.targets.onnx.layer import located
-from archc.targets.onnx.opsets import max_opset
+from archc.targets.onnx.opsets import ask_for, defined_opset
 from archc.types import DType
 
 _NAMES = {DType.FLOAT16: "tensor(float16)", DType.BFLOAT16: "tensor(bfloat16)"}
@@ -36,7 +36,7 @@ def untaken_dtypes(
             if _takes(node.op_type, index, _NAMES[dtype], opset):
                 continue
             told.add(node.layer.op_name)
-            later = range(opset + 1, max_opset() + 1)
+            later = range(opset + 1, defined_opset() + 1)
             least = next((n for n in later if _takes(node.op_type, index, _NAMES[dtype], n)), None)
             what = f"`{node.layer.op_name}` in {dtype.value}"
             if least is None:
@@ -45,7 +45,7 @@ def untaken_dtypes(
             else:
                 message = f"{what} needs ONNX opset {least}, not {opset}: {node.op_type} takes it"
                 message += " from there on"
-                yield located(node.layer, "unsupported-opset", message, help=[f"--opset {least}"])
+                yield located(node.layer, "unsupported-opset", message, help=[ask_for(least)])
 
 
 def _takes(op_type: str, index: int, dtype: str, opset: int) -> bool:

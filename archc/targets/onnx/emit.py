@@ -15,7 +15,9 @@ from archc.targets.onnx.layer import LayerEmitter
 from archc.targets.onnx.opsets import (
     DEFAULT_OPSET,
     MIN_OPSET,
+    ask_for,
     default_opset,
+    defined_opset,
     max_opset,
     opset_supported,
 )
@@ -184,9 +186,12 @@ def _check_names(
 
 
 def _unknown_opset(opset: int) -> Diagnostic:
+    helps = [f"--opset {DEFAULT_OPSET}"]
+    if max_opset() < opset <= defined_opset():
+        helps.insert(0, ask_for(opset))
     return Diagnostic(
         "unsupported-opset",
         f"opset {opset} cannot be written: the installed onnx and onnxruntime take "
         f"{MIN_OPSET} to {max_opset()}",
-        help=(f"--opset {DEFAULT_OPSET}",),
+        help=tuple(helps),
     )

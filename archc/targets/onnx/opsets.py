@@ -25,8 +25,12 @@ def default_opset(dtype: DType) -> int:
 @cache
 def max_opset() -> int:
     """The highest opset that the installed onnx and onnxruntime both know."""
-    defined = int(onnx.defs.onnx_opset_version())
-    return min(defined, _runtime_opset(defined))
+    return min(defined_opset(), _runtime_opset(defined_opset()))
+
+
+def defined_opset() -> int:
+    """The highest opset that the installed onnx defines, whether or not onnxruntime takes it."""
+    return int(onnx.defs.onnx_opset_version())
 
 
 def opset_supported(opset: int) -> bool:
@@ -37,6 +41,13 @@ def opset_supported(opset: int) -> bool:
     if opset < MIN_OPSET:
         return False
     return opset <= _SURELY_KNOWN or opset <= max_opset()
+
+
+def ask_for(opset: int) -> str:
+    """How to get an operator set that onnx defines, as the help of a diagnostic."""
+    if opset_supported(opset):
+        return f"--opset {opset}"
+    return f"install an onnxruntime that takes opset {opset}: this one takes up to {max_opset()}"
 
 
 def ir_version(opset: int) -> int:
