@@ -292,7 +292,7 @@ class AvgPool(Op):
         pads = _sides(slides)
         count = int(self.count_include_pad and any(any(both) for both in pads))
         if count and any(w.hangs_over for w in slides):
-            return self._pool_padded(g, x, slides, output)
+            return self._pool_hanging(g, x, slides, output)
         if not any(w.drops_last for w in slides):
             return self._pool(g, x, slides, pads, ceil=int(self.ceil), count=count)
         return self._pool(g, x, slides, pads if count else floored, count=count)
@@ -319,27 +319,19 @@ class AvgPool(Op):
             count_include_pad=count,
         )
 
-    def _pool_padded(
-        self, g: OnnxEmitter, x: Operand, slides: Sequence[Window], output: TensorType
+    def _pool_hanging(
+        self, g: OnnxEmitter, x: Operand, slides: Sequence[Window], type: TensorType
     ) -> Operand:
-        """Pad, pool the padded image as if it were the image, drop windows of padding alone.
+        """The mean over whole windows, divided by the share of each that does not hang over.
 
-        For `ceil` with padding that counts where the last window may hang over: onnxruntime 1.20
-        divides by the elements that hang over too, and no attribute of AveragePool drops a window
-        in a way that all opsets and runtimes agree on.
+        For `ceil` with padding that counts: no attributes of AveragePool say this in a way that all
+        opsets and runtimes agree on, and onnxruntime 1.20 moves a Pad before it into it.
         """
-        pairs = _sides(slides)
-        padded = padded_type(x.type, pairs)
-        image = pad_node(g, x, pairs, type=padded)
-        again = [
-            Window(w.name, size, w.kernel, w.stride, 0, 0, ceil=w.ceil)
-            for w, size in zip(slides, padded.shape[2:], strict=True)
-        ]
-        pools = output.with_shape((*output.shape[:2], *(w.output for w in again)))
-        pooled = self._pool(g, image, again, [(0, w.end) for w in again], type=pools)
-        if pools.shape == output.shape:
-            return pooled
-        axes = list(range(2, output.rank))
-        return g.op(
-            "Slice", pooled, g.constant([0] * len(axes)), g.dims(output.shape[2:]), g.constant(axes)
-        )
+        mean = self._pool(g, x, slides, [(w.before, w.end) for w in slides], type=type, count=1)
+        sizes = (w.size + w.before + min(w.after, w.end) for w in slides)
+        inside = TensorType((1, 1, *sizes), x.type.dtype)
+        ones = g.op("Expand", scalar(g, 1.0, x), g.dims(inside.shape), type=inside)
+        behind = [(0, max(w.end - w.after, 0)) for w in slides]
+        shares = type.with_shape((1, 1, *type.shape[2:]))
+        share = self._pool(g, ones, slides, behind, type=shares, count=1)
+        return g.op("Div", mean, share, type=type)

@@ -23,6 +23,7 @@ from archc.targets.torch import emit_torch, load_module
 from archc.types import DType, TensorType, symbol
 from archc.weights import DrawnWeights, RandomisedWeights
 from archc.weights.source import CHUNK
+from tests.installed import opsets
 from tests.ops.harness import Tensor, assert_parity, layer_graph
 
 N, T = symbol("N"), symbol("T")
@@ -53,7 +54,7 @@ def refusal(name: str, type_: TensorType, **attributes: Any) -> Refusal:
     st.integers(1, 9),
     st.integers(1, 5),
     st.sampled_from([DType.INT64, DType.INT32]),
-    st.sampled_from([17, 20, 23]),
+    st.sampled_from(opsets(17, 20, 23)),
     st.integers(0, 1000),
 )
 def test_an_embedding_is_rows_by_id(shape, rows, features, dtype, opset, seed) -> None:
@@ -135,7 +136,7 @@ def test_what_an_embedding_refuses() -> None:
     st.integers(1, 6),
     st.integers(0, 3),
     st.booleans(),
-    st.sampled_from([17, 20, 23]),
+    st.sampled_from(opsets(17, 20, 23)),
     st.integers(0, 1000),
 )
 def test_a_row_is_added_to_each_position(batch, length, more, is_open, opset, seed) -> None:
@@ -197,7 +198,7 @@ def test_tables_train_compile_and_export() -> None:
     st.integers(2, 5),
     st.booleans(),
     st.booleans(),
-    st.sampled_from([17, 20, 23]),
+    st.sampled_from(opsets(17, 20, 23)),
     st.integers(0, 1000),
 )
 def test_transposed_linear_layers(batch, features, out, bias, zero, opset, seed) -> None:

@@ -26,6 +26,7 @@ from archc.targets.onnx import onnx_bytes
 from archc.targets.torch import emit_torch, load_module
 from archc.types import DType, TensorType, evaluate, symbol
 from archc.weights import RandomisedWeights
+from tests.installed import opsets
 from tests.ops.harness import Tensor, assert_parity, layer_graph
 
 N, T = symbol("N"), symbol("T")
@@ -110,7 +111,7 @@ def cases(draw, name: str | None = None):
 
 
 @settings(max_examples=50, deadline=None)
-@given(cases(), st.sampled_from([17, 20, 22, 23]), st.integers(0, 1000))
+@given(cases(), st.sampled_from(opsets(17, 20, 22, 23)), st.integers(0, 1000))
 def test_recurrent_layers_are_their_formulas(case, opset: int, seed: int) -> None:
     name, attributes, shape, sizes = case
     graph = graph_of(name, shape, **attributes)

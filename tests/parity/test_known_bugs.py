@@ -17,6 +17,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from archc.runtime import open_session
@@ -24,6 +25,7 @@ from archc.runtime import open_session
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "parity.md"
 ALL = ("1.20", "1.32")  # of onnxruntime: the oldest and the newest that were tried
+OLDEST = {"onnx": "1.17", "onnxruntime": ALL[0]}
 KNOWN: list[tuple[str, str, str]] = []
 
 
@@ -114,6 +116,17 @@ def test_cos_has_no_float64() -> None:
     assert run([helper.make_node("Sin", ["x"], ["y"])], feed).tolist() == [0, 0]
     with pytest.raises(Exception, match="NOT_IMPLEMENTED"):
         run([helper.make_node("Cos", ["x"], ["y"])], feed)
+
+
+@known_in("onnxruntime", "1.20", "1.20")
+def test_layer_norm_cancels() -> None:
+    """The variance is a difference of squares; nothing is written around it."""
+    x = (10 + 0.01 * np.random.default_rng(0).standard_normal((4, 64))).astype(np.float32)
+    constants = {"s": np.ones(64, np.float32), "b": np.zeros(64, np.float32)}
+    node = helper.make_node("LayerNormalization", ["x", "s", "b"], ["y"], epsilon=1e-5)
+    truth = torch.nn.LayerNorm(64).double()(torch.from_numpy(x).double()).detach().numpy()
+    mine = scaled(torch.nn.LayerNorm(64)(torch.from_numpy(x)).detach().numpy(), truth)
+    assert scaled(run([node], {"x": x}, constants), truth) > 16 * mine
 
 
 @known_in("onnxruntime", "1.20", "1.20")
@@ -210,7 +223,7 @@ def test_long_sums_are_added_up_in_order(operator) -> None:
     assert scaled(found, truth) > 4 * mine
 
 
-@known_in("onnx", "1.17", "1.23")
+@known_in("onnx", "1.17", "1.17")
 def test_reference_evaluator_counts_what_hangs_over() -> None:
     """onnx's own AveragePool with ceil_mode: never the only oracle of a test here."""
     x = np.arange(1, 6, dtype=np.float32).reshape(1, 1, 5)
@@ -229,13 +242,11 @@ def test_reference_evaluator_counts_what_hangs_over() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     pool = torch.nn.AvgPool1d(2, 2, padding=1, ceil_mode=True)
     mine = pool(torch.from_numpy(x)).numpy()
-    try:
-        (found,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
-    except Exception:
-        return  # it does not run at all
+    (found,) = ReferenceEvaluator(model).run(None, {"x": x})
     assert found.shape != mine.shape or scaled(found, mine) > 1e-3
 
 
+@known_in("torch", "2.6", "2.14")
 def test_local_response_norm_views_permuted_volumes() -> None:
     x = torch.randn(2, 5, 4, 3, 6).permute(0, 2, 4, 1, 3)
     with pytest.raises(RuntimeError, match="view size is not compatible"):
@@ -256,7 +267,7 @@ def test_versions_of_ci_are_looked_at() -> None:
         re.findall(r"^(\w+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     )
     for package, _, last in KNOWN:
-        old = last == ALL[0]
+        old = last == OLDEST.get(package)
         assert old or minor(last) >= minor(pinned[package]), package
     text = PAGE.read_text(encoding="utf-8")
     assert f"onnxruntime {pinned['onnxruntime']}, onnx {pinned['onnx']}" in text
