@@ -9,6 +9,7 @@ import click
 from archc.cli.options import NETWORK
 from archc.cli.printing import fail, print_line
 from archc.cli.progress import format_size
+from archc.diagnostics.terminal import escape_terminal
 from archc.output import OutputError, atomic_file
 from archc.spec.shipped import Shipped, find_shipped, unknown_name, variant_names
 from archc.zoo.starts import model_name, start_from, template
@@ -31,7 +32,8 @@ def command(file: str, origin: str | None) -> None:
     """
     path = Path(file)
     if path.suffix not in {".yaml", ".yml"}:
-        raise click.UsageError(f"a spec is a .yaml file: archc new {path.name or 'net'}.yaml")
+        name = escape_terminal(path.name) or "net"
+        raise click.UsageError(f"a spec is a .yaml file: archc new {name}.yaml")
     name = model_name(path)
     shipped = None if origin is None else _named(origin)
     text = template(name) if shipped is None else start_from(shipped, name)

@@ -24,6 +24,9 @@ from archc.ops.initial import fan_in_uniform
 from archc.ops.reach import UNTRACKED, WHOLE, Reach, Reaches, untracked
 from archc.types import Dim, TensorType
 
+MAX_LAYERS = 1000
+"""Each has weights of its own, which are listed before anything counts them."""
+
 
 class _Cell(NamedTuple):
     """One layer in one direction.
@@ -65,6 +68,9 @@ class _Recurrent(Op):
         demand_float32(self.word, x)
         demand_rank(self.word, x, 3, 3)
         self._features(x)
+        if self.layers > MAX_LAYERS:
+            said = f"`{self.word}` of {self.layers:,} layers; it has at most {MAX_LAYERS:,}"
+            raise Refusal("too-large", said, at="layers")
         if self.dropout and self.layers == 1:
             raise Refusal(
                 "bad-value",

@@ -31,7 +31,7 @@ def _lines(graph: Graph) -> Iterator[str]:
     yield "archc: 1"
     yield f"name: {_text(graph.name)}"
     if graph.doc:
-        yield f"doc: {json.dumps(graph.doc, ensure_ascii=False)}"
+        yield f"doc: {_quoted(graph.doc)}"
     yield "inputs:"
     told: set[str] = set()
     for value in graph.inputs:
@@ -57,7 +57,7 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield "checkpoint:"
         yield "  rename:"
         for rule in graph.renames:
-            yield f"    {json.dumps(rule.pattern)}: {json.dumps(rule.replacement)}"
+            yield f"    {_quoted(rule.pattern)}: {_quoted(rule.replacement)}"
 
 
 def _input(type_: TensorType, promised: Mapping[str, SizeSet]) -> str:
@@ -207,8 +207,14 @@ def _text(text: str) -> str:
     """A scalar, quoted where YAML or the language would read something else."""
     value = resolve_plain(text)
     plain = isinstance(value, (int, float)) or (isinstance(value, str) and _PLAIN.fullmatch(text))
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else _quoted(text)
 
 
 def _key(text: str) -> str:
-    return text if _KEY.fullmatch(text) else json.dumps(text)
+    return text if _KEY.fullmatch(text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Text in double quotes, as YAML reads it; what no terminal should get is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in quoted)

@@ -35,6 +35,7 @@ def first_error(text: str, **choice: object) -> str:
         ("{adaptive_avgpool: 9000000000000000000}", "too-large"),
         ("{pad: 9000000000000000000}", "too-large"),
         ("{chunk: 1000000000}", "too-large"),
+        ("seq: [{flatten: 2}, {lstm: 8, layers: 1000000000}]", "too-large"),
         ("{conv: 10**20}", "expression-limit"),
         ("{conv: 9**9**9}", "expression-limit"),
         ("{conv: 'sum(range(10**12))'}", "expression-limit"),
