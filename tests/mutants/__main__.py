@@ -4,44 +4,50 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 
-from tests.mutants.equivalent import why
-from tests.mutants.hunt import hunt
-from tests.mutants.mutate import Mutant
+from tests.mutants.hunt import Found, hunt
+from tests.mutants.report import page
 from tests.properties.cases import PROPERTIES
-
-KINDS = ("mutants", "killed", "equivalent", "survived")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("ops", nargs="*")
-    parser.add_argument("--cases", type=int, default=30, help="random cases of each op")
+    parser.add_argument("--cases", type=int, default=300, help="drawn of each op")
+    parser.add_argument("--jobs", type=int, default=1, help="ops at a time")
+    parser.add_argument("--page", type=Path, help="file to write the tables to, after each op")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    total: Counter[str] = Counter()
-    unexplained: list[Mutant] = []
-    print("| op | mutants | killed | equivalent | survived | seconds |")
-    print("|---|---|---|---|---|---|")
-    for op in chosen.ops or sorted(PROPERTIES):
-        start = time.process_time()
-        found = hunt(op, chosen.cases)
-        equal = [mutant for mutant in found.survivors if why(mutant)]
-        alive = [mutant for mutant in found.survivors if not why(mutant)]
-        unexplained += alive
-        for mutant in alive:
-            print(f"survived: {mutant}", file=sys.stderr, flush=True)
-        seconds = time.process_time() - start
-        counts = (found.killed + len(found.survivors), found.killed, len(equal), len(alive))
-        total.update(dict(zip(KINDS, counts, strict=True)))
-        print(f"| {op} | {' | '.join(map(str, counts))} | {seconds:.1f} |", flush=True)
-    print(f"| all | {' | '.join(str(total[kind]) for kind in KINDS)} | |")
+    found: list[Found] = []
+    ops = chosen.ops or sorted(PROPERTIES)
+    for one in _hunted(ops, chosen.cases, chosen.jobs):
+        found.append(one)
+        survived = len(one.survivors)
+        print(f"{one.op}: {one.killed} killed, {survived} not, {one.seconds:.1f} s", flush=True)
+        text = page(found, ops)
+        if chosen.page is not None:
+            chosen.page.write_text(text)
+    print(text)
+    unexplained = [mutant for one in found for mutant in one.unexplained]
+    for mutant in unexplained:
+        print(f"survived: {mutant}", file=sys.stderr)
     return 1 if unexplained else 0
+
+
+def _hunted(ops: Sequence[str], cases: int, jobs: int) -> Iterator[Found]:
+    """What was found of each op, as soon as it is known."""
+    if jobs == 1:
+        torch.set_num_threads(1)
+        yield from (hunt(op, cases) for op in ops)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        for future in as_completed([pool.submit(hunt, op, cases) for op in ops]):
+            yield future.result()
 
 
 if __name__ == "__main__":

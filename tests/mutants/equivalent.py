@@ -41,7 +41,7 @@ RULES: list[Rule] = [
         "ONNX reverses the axes where no order is given, and of a matrix that is its transpose",
     ),
     (
-        lambda m: m.change == "reverse" and (m.slot == "axes" or m.place.startswith("forms.py:38")),
+        lambda m: m.change == "reverse" and (m.slot == "axes" or m.function == "forms.py:reduce"),
         "axes are reduced together, in no order",
     ),
     (
@@ -61,7 +61,9 @@ RULES: list[Rule] = [
         "0.5 is ONNX's default",
     ),
     (
-        lambda m: _is(m, "onnx.op", "Pad", "drop", "mode") and m.op == "pad_to",
+        lambda m: (
+            _is(m, "onnx.op", "Pad", "drop", "mode") and m.op in ("pad_to", "window_partition")
+        ),
         "constant padding is ONNX's default",
     ),
     (
@@ -73,7 +75,7 @@ RULES: list[Rule] = [
         "bins of equal size have no padding, and none is ONNX's default",
     ),
     (
-        lambda m: m.op.startswith("adaptive_") and m.place == "forms.py:112",
+        lambda m: m.op.startswith("adaptive_") and m.function == "forms.py:reshape",
         "this is passed on the way to a refusal only: bins of an open size",
     ),
     (

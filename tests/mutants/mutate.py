@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import archc.ops
 from archc.ops.base import Cost, Default, Weight
 from archc.ops.initial import Computed
 from archc.ops.table import OPS
@@ -55,8 +57,9 @@ class Mutant:
     Attributes:
         op: the op whose cases pass the site.
         method: what is called: `op`, `constant`, `module`, `expr`, `infer`, ...
-        place: file and line of the call, empty for a declaration.
-        head: operator, constructor or template.
+        place: file, function and line of the call, empty for a declaration.
+        head: operator, constructor or template; `COMPUTED` for a template that the source spells
+            only in parts.
         change: what is done.
         slot: to which argument.
     """
@@ -68,8 +71,13 @@ class Mutant:
     change: str
     slot: str
 
+    @property
+    def function(self) -> str:
+        """File and function of the call: lines move."""
+        return self.place.rpartition(":")[0]
+
     def __str__(self) -> str:
-        place = f" ({self.place})" if self.place else ""
+        place = f" ({self.function})" if self.place else ""
         return f"{self.op}: {self.method} {self.head}{place}: {self.change} {self.slot}".rstrip()
 
 
@@ -276,12 +284,12 @@ def _other_weight(emitter: Any, name: str) -> str:
 
 
 def _place() -> str:
-    """File and line of the op's source that makes the call."""
+    """File, function and line of the op's source that makes the call."""
     frame = sys._getframe(2)
     while frame is not None:
         path = frame.f_code.co_filename
         if OPS_FOLDER in path:
-            return f"{Path(path).name}:{frame.f_lineno}"
+            return f"{Path(path).name}:{frame.f_code.co_qualname}:{frame.f_lineno}"
         if "archc" not in path:
             return ""
         frame = frame.f_back  # type: ignore[assignment]
@@ -317,8 +325,23 @@ def hooked(hook: Hook) -> Iterator[None]:
             setattr(owner, name, originals[method])
 
 
+COMPUTED = "(computed)"
+
+
+@cache
+def _sources() -> str:
+    """The text of all ops."""
+    return "".join(path.read_text() for path in sorted(Path(archc.ops.__path__[0]).glob("*.py")))
+
+
 def head_of(method: str, args: tuple[Any, ...]) -> str:
-    """What tells two calls on one line apart."""
+    """What tells two calls on one line apart.
+
+    A template that an op computes is one site, whatever it came out as: a fault of the source
+    shows in all of them.
+    """
+    if method == "torch.expr" and args[0] not in _sources():
+        return COMPUTED
     if method in (
         "onnx.op",
         "onnx.ops",
@@ -333,11 +356,13 @@ def head_of(method: str, args: tuple[Any, ...]) -> str:
 
 @contextmanager
 def watched(op: str, found: set[Mutant]) -> Iterator[None]:
-    """Collect every mutant of the calls that are made."""
+    """Collect every mutant that makes a difference to one of the calls that are made."""
 
     def hook(method: str, place: str, emitter: Any, args: Any, kwargs: Any) -> Call:
         for change, slot in changes(method, args, kwargs):
-            found.add(Mutant(op, method, place, head_of(method, args), change, slot))
+            mutant = Mutant(op, method, place, head_of(method, args), change, slot)
+            if mutant not in found and differs(mutant, emitter, args, kwargs):
+                found.add(mutant)
         return args, kwargs
 
     with hooked(hook):
@@ -360,13 +385,29 @@ def broken(mutant: Mutant) -> Iterator[list[bool]]:
         if mutant.change == "ignore":
             effective.append(True)
             return ("ignored",), {}
-        given, named = apply(mutant, emitter, args, kwargs)
-        if (given, named) != (args, kwargs):
+        if differs(mutant, emitter, args, kwargs):
             effective.append(True)
-        return given, named
+        return apply(mutant, emitter, args, kwargs)
 
     with hooked(hook):
         yield effective
+
+
+def differs(mutant: Mutant, emitter: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a fault makes a difference to a call."""
+    if mutant.change == "ignore":
+        return True
+    given, named = apply(mutant, emitter, args, kwargs)
+    return (given, _written(named)) != (args, _written(kwargs))
+
+
+def _written(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that generated source spells out."""
+    return {
+        key: value
+        for key, value in kwargs.items()
+        if not (isinstance(value, Default) and value.value == value.default)
+    }
 
 
 # -- declarations ---------------------------------------------------------------------------

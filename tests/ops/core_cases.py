@@ -176,7 +176,12 @@ def parts(draw: Draw, name: str | None = None) -> Case:
         places = st.integers(-5, 5)
         attributes |= some(draw, start=places, stop=places, step=st.integers(1, 3))
     elif name == "chunk":
-        attributes["chunks"] = draw(st.integers(1, 3))
+        attributes["chunks"] = draw(st.integers(1, 4))
+        axis = attributes.get("dim", 1)
+        if -len(given) <= axis < len(given):  # few parts of few elements tell little
+            sizes = list(given)
+            sizes[axis] = draw(st.integers(1, 12))
+            given = tuple(sizes)
     else:
         attributes["sizes"] = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
         axis = attributes.get("dim", 1)

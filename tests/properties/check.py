@@ -60,23 +60,46 @@ class Setting:
     scale: float
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A case as archc takes it.
+
+    Attributes:
+        graph: the layer, some of its sizes symbols.
+        sizes: what the symbols stand for.
+        refused: whether ONNX has nothing for it.
+    """
+
+    graph: Graph
+    sizes: Mapping[str, int]
+    refused: bool
+
+
 def check(case: Case, setting: Setting) -> bool:
     """Hold a case against its reference; False if archc refuses it."""
+    prepared = prepare(case, setting)
+    if prepared is None:
+        return False
+    _Run(case, prepared.graph, prepared.sizes, setting).check(prepared.refused)
+    return True
+
+
+def prepare(case: Case, setting: Setting) -> Prepared | None:
+    """The layer of a case; None if archc refuses it, or float32 cannot compute it."""
     own = PROPERTIES[case.name]
     try:
         static = layer_graph(case.name, case.op, case.types)
     except Refusal:
-        return False
+        return None
     if not own.steady(case):
-        return False
+        return None
     graph, sizes = _symbolic(case, setting.axes, static)
     refused = _refused(graph, setting.opset)
     if refused and sizes and own.may_refuse(case, True, setting.opset):
         graph, sizes = static, {}
         refused = _refused(graph, setting.opset)
     assert not refused or own.may_refuse(case, False, setting.opset), refused
-    _Run(case, graph, sizes, setting).check(bool(refused))
-    return True
+    return Prepared(graph, sizes, bool(refused))
 
 
 def _refused(graph: Graph, opset: int) -> list[str]:
@@ -141,6 +164,7 @@ class _Run:
         source = emit_torch(self.graph)
         assert not source.diagnostics
         module = load_module(source, self.weights).eval()
+        self._check_state(module)
         results = module(*map(torch.from_numpy, self.inputs))
         assert isinstance(results, torch.Tensor) == (len(self.graph.outputs) == 1)
         found = {"torch": _values(results)}
@@ -155,6 +179,16 @@ class _Run:
         self._check_work()
         self._check_training(module)
         _forget_source()
+
+    def _check_state(self, module: torch.nn.Module) -> None:
+        """Weights of the module are those declared: torch loads [1] into [], and casts."""
+        state = module.state_dict()
+        declared = {ref.key: ref.weight for ref in self.graph.weights()}
+        assert state.keys() == declared.keys()
+        for key, weight in declared.items():
+            shape = tuple(evaluate(dim, self.sizes) for dim in weight.shape)
+            assert shape == state[key].shape, (key, shape, state[key].shape)
+            assert state[key].dtype is getattr(torch, weight.dtype.value), key
 
     # -- values ---------------------------------------------------------------------------
 
