@@ -52,6 +52,7 @@ def _equivalents(found: Sequence[Found]) -> list[str]:
                 reasons[reason].append(str(mutant))
     lines = []
     for reason, mutants in sorted(reasons.items()):
-        listed = [f"- `{mutant}`" for mutant in dict.fromkeys(mutants)]
+        counts = Counter(mutants)  # two lines of one function read the same
+        listed = [f"- `{m}`{f' ({n} lines)' if n > 1 else ''}" for m, n in counts.items()]
         lines += [f"{reason[0].upper()}{reason[1:]}:", "", *listed, ""]
     return lines[:-1]

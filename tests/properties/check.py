@@ -181,8 +181,9 @@ class _Run:
         _forget_source()
 
     def _check_state(self, module: torch.nn.Module) -> None:
-        """Weights of the module are those declared: torch loads [1] into [], and casts."""
-        state = module.state_dict()
+        """Weights that the constructor makes are those declared; loading would replace them."""
+        with torch.device("meta"):
+            state = type(module)().state_dict()
         declared = {ref.key: ref.weight for ref in self.graph.weights()}
         assert state.keys() == declared.keys()
         for key, weight in declared.items():
