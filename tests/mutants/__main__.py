@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from tests.mutants.hunt import Found, hunt
-from tests.mutants.report import page
+from tests.mutants.report import MEASURED, measured
 from tests.properties.cases import PROPERTIES
 
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("ops", nargs="*")
     parser.add_argument("--cases", type=int, default=300, help="drawn of each op")
     parser.add_argument("--jobs", type=int, default=1, help="ops at a time")
-    parser.add_argument("--page", type=Path, help="file to write the tables to, after each op")
+    parser.add_argument("--page", type=Path, help="page to bring up to date after each op")
     chosen = parser.parse_args(arguments)
     found: list[Found] = []
     ops = chosen.ops or sorted(PROPERTIES)
@@ -29,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found.append(one)
         survived = len(one.survivors)
         print(f"{one.op}: {one.killed} killed, {survived} not, {one.seconds:.1f} s", flush=True)
-        text = page(found, ops)
+        text = measured(found, ops, chosen.cases)
         if chosen.page is not None:
-            chosen.page.write_text(text)
+            head = chosen.page.read_text().partition(MEASURED)[0]
+            chosen.page.write_text(head + text)
     print(text)
     unexplained = [mutant for one in found for mutant in one.unexplained]
     for mutant in unexplained:

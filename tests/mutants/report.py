@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import date
 
 from tests.mutants.equivalent import why
 from tests.mutants.hunt import Found
@@ -11,16 +12,23 @@ from tests.mutants.hunt import Found
 KINDS = ("mutants", "killed", "equivalent", "survived")
 
 
-def page(found: Sequence[Found], ops: Sequence[str]) -> str:
+MEASURED = "## Measured\n"
+
+
+def measured(found: Sequence[Found], ops: Sequence[str], cases: int) -> str:
     """Counts of each op, and every mutant that lives with the reason, in Markdown.
 
     Args:
         found: what became of the mutants.
         ops: all that were asked for, those that were not run yet among them.
+        cases: how many were drawn of each op.
     """
+    seconds = sum(one.seconds for one in found)
+    command = f"python -m tests.mutants --cases {cases}"
+    how = f"By `{command}` on {date.today()}, in {seconds:.0f} s of one CPU."
     found = sorted(found, key=lambda one: one.op)
     missing = sorted(set(ops) - {one.op for one in found})
-    lines = [*_counts(found), ""]
+    lines = [MEASURED, how, "", *_counts(found), ""]
     if missing:
         lines += [f"Not run: {', '.join(f'`{op}`' for op in missing)}.", ""]
     lines += ["## Survivors", "", *(_survivors(found) or ["None."]), ""]
