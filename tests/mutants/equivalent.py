@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.mutants.mutate import Mutant
+from tests.mutants.mutate import COMPUTED, Mutant
 
 _SUM = re.compile(r"\{\d\}( \+ \{\d\})+")
 _PRODUCT = re.compile(r"\{\d\}( \* \{\d\})+")
+
+GATHERING = ("adaptive_pool.py:AdaptiveMaxPool._uneven", "window.py:WindowPartition.to_onnx")
+"""Functions whose only constants are what a Gather reads by."""
 
 Rule = tuple[Callable[[Mutant], bool], str]
 
@@ -23,6 +26,18 @@ RULES: list[Rule] = [
     (
         lambda m: m.change == "swap" and bool(_SUM.fullmatch(m.head) or _PRODUCT.fullmatch(m.head)),
         "sums and products do not depend on the order of their operands",
+    ),
+    (
+        lambda m: m.change == "swap" and m.head == COMPUTED and m.op in ("add", "mul"),
+        "sums and products do not depend on the order of their operands",
+    ),
+    (
+        lambda m: m.change == "change" and m.slot == "dtype" and m.function in GATHERING,
+        "Gather takes rows by integers of 32 bits as well",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Slice", "omit", "3") and m.op == "add_positions",
+        "ONNX slices the first axes where none are given, and the table is cut along its first",
     ),
     (
         lambda m: _is(m, "onnx.op", "Conv ConvTranspose", "drop", "kernel_shape"),

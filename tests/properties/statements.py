@@ -54,10 +54,16 @@ def _window(op: Op, shape: Shape) -> dict[str, Any]:
     }
 
 
+def _padding(mode: str, opset: int) -> bytes | None:
+    """The mode of Pad; None if that operator set has none, whatever runtimes make of it."""
+    if mode == "circular":
+        return b"wrap" if opset >= 19 else None
+    return {"reflect": b"reflect", "replicate": b"edge"}.get(mode, b"constant")
+
+
 def _conv(op: Op, shape: Shape, opset: int) -> Statement:
     count = _count(shape)
     pads = _sides(op, count)
-    mode = {"zeros": b"constant", "reflect": b"reflect", "replicate": b"edge", "circular": b"wrap"}
     return {
         "Conv": {
             **_window(op, shape),
@@ -65,7 +71,7 @@ def _conv(op: Op, shape: Shape, opset: int) -> Statement:
             "group": op.groups,
             "pads": pads if op.padding_mode == "zeros" else [0] * len(pads),
         },
-        "Pad": {"mode": mode[op.padding_mode]},
+        "Pad": {"mode": _padding(op.padding_mode, opset)},
     }
 
 
@@ -127,8 +133,7 @@ def _pooled(op: Op, shape: Shape) -> dict[str, Any]:
 
 
 def _pad(op: Op, shape: Shape, opset: int) -> Statement:
-    mode = {"reflect": b"reflect", "replicate": b"edge", "circular": b"wrap"}
-    return {"Pad": {"mode": mode.get(getattr(op, "mode", ""), b"constant")}}
+    return {"Pad": {"mode": _padding(getattr(op, "mode", "zeros"), opset)}}
 
 
 def _resize(op: Op, shape: Shape, opset: int) -> Statement:
