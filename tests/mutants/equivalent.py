@@ -13,6 +13,9 @@ _PRODUCT = re.compile(r"\{\d\}( \* \{\d\})+")
 GATHERING = ("adaptive_pool.py:AdaptiveMaxPool._uneven", "window.py:WindowPartition.to_onnx")
 """Functions whose only constants are what a Gather reads by."""
 
+CONSTANT = ("pad_to", "window_partition", "maxpool", "avgpool", "conv_transpose")
+"""Ops that pad with a constant only."""
+
 Rule = tuple[Callable[[Mutant], bool], str]
 
 
@@ -76,9 +79,7 @@ RULES: list[Rule] = [
         "0.5 is ONNX's default",
     ),
     (
-        lambda m: (
-            _is(m, "onnx.op", "Pad", "drop", "mode") and m.op in ("pad_to", "window_partition")
-        ),
+        lambda m: _is(m, "onnx.op", "Pad", "drop", "mode") and m.op in CONSTANT,
         "constant padding is ONNX's default",
     ),
     (

@@ -178,11 +178,6 @@ def parts(draw: Draw, name: str | None = None) -> Case:
         attributes |= some(draw, start=places, stop=places, step=st.integers(1, 3))
     elif name == "chunk":
         attributes["chunks"] = draw(st.integers(1, 4))
-        axis = attributes.get("dim", 1)
-        if -len(given) <= axis < len(given):  # few parts of few elements tell little
-            sizes = list(given)
-            sizes[axis] = draw(st.integers(1, 12))
-            given = tuple(sizes)
     else:
         attributes["sizes"] = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
         axis = attributes.get("dim", 1)
@@ -190,6 +185,11 @@ def parts(draw: Draw, name: str | None = None) -> Case:
             sizes = list(given)
             sizes[axis] = sum(attributes["sizes"])
             given = tuple(sizes)
+    axis = attributes.get("dim", 1)
+    if name in ("slice", "chunk") and -len(given) <= axis < len(given):
+        sizes = list(given)
+        sizes[axis] = draw(st.integers(1, 12))  # of few elements many cuts are the same
+        given = tuple(sizes)
     return case(name, attributes, given)
 
 
