@@ -15,6 +15,7 @@ from tests.zoo.catalogue import REORDERED, RUNS, SPECS, TORCHVISION, VARIANTS, s
 from tests.zoo.graphs import at_size, graph_of, own_size
 from tests.zoo.oracle import meta_state, oracle_model, torchvision_models
 from tests.zoo.proof import WAYS, proof_sizes, run
+from tests.zoo.table import PAGE, SAME, read_rows
 from tests.zoo.test_text import NETWORKS
 
 each_model = pytest.mark.parametrize(
@@ -59,6 +60,14 @@ def test_keys_shapes_and_dtypes_are_torchvisions(spec, variant, name) -> None:
         key: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for key, tensor in meta_state(name).items()
     }
+    row = read_rows(PAGE.read_text(encoding="utf-8"))[name]
+    sizes = ", ".join(f"{height} x {width}" for height, width in proof_sizes(spec, variant))
+    assert (row.parameters, row.keys, row.images, row.torch == SAME) == (
+        f"{graph.parameter_count:,}",
+        f"{len(ours)}",
+        sizes,
+        spec not in REORDERED,
+    ), "run python -m tests.zoo.table"
 
 
 @each_model
