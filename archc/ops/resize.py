@@ -342,9 +342,7 @@ def _resize(g: OnnxEmitter, x: Operand, axes: list[_Axis], **attributes: Any) ->
     if axes[0].scale is not None:
         scales = [1.0, 1.0, *(float(axis.scale or 1) for axis in axes)]
         return g.op("Resize", x, None, g.constant(scales, DType.FLOAT32), **attributes)
+    # All sizes are given: where sizes are those of `axes` alone, onnxruntime mistakes them for all
+    # of them when it moves a Transpose past the Resize.
     outs = [axis.out for axis in axes]
-    if g.opset >= 18:
-        # Sizes of the spatial axes alone leave the batch out of it.
-        spatial = list(range(2, x.type.rank))
-        return g.op("Resize", x, None, None, g.dims(outs), axes=spatial, **attributes)
     return g.op("Resize", x, None, None, g.dims([*x.type.shape[:2], *outs]), **attributes)

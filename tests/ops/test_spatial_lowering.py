@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
 from archc.ops.table import OPS
+from archc.runtime import open_session
+from archc.targets.onnx import onnx_bytes
 from archc.targets.onnx.emit import emit_onnx
 from archc.targets.torch import emit_torch
 from archc.types import Dim, TensorType, symbol
+from archc.weights import DrawnWeights
+from tests.graph.specs import graph_of
 from tests.ops.harness import layer_graph
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -268,6 +273,23 @@ def test_onnx_nodes(
 ) -> None:
     found = [node.op_type for node in nodes(name, attributes, shape, opset=opset)]
     assert [t for t in found if t not in ("Shape", "Concat", "Identity")] == types
+
+
+@pytest.mark.parametrize("opset", [17, 20, 23])
+def test_a_resize_between_transposes_loads_in_every_runtime(opset: int) -> None:
+    """A random network found that onnxruntime moves the Transpose and loses sizes."""
+    graph = graph_of(
+        "archc: 1\nname: net\ninputs: {x: [N, 8, 7, 9]}\nlayers:\n"
+        "  - {permute: [0, 3, 1, 2]}\n  - {resize: [7, 7], mode: bilinear}\n"
+        "  - {permute: [0, 2, 3, 1]}\n"
+    )
+    model = onnx_bytes(graph, DrawnWeights(), opset)
+    x = np.random.default_rng(0).standard_normal((2, 8, 7, 9)).astype(np.float32)
+    plain, moved = (
+        open_session(model, optimized=level).run(None, {"x": x})[0] for level in (False, True)
+    )
+    assert plain.shape == (2, 7, 7, 9)
+    np.testing.assert_allclose(moved, plain, atol=1e-6)
 
 
 def test_bins_of_unknown_size_are_refused_for_onnx_alone() -> None:

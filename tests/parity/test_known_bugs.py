@@ -188,6 +188,21 @@ def test_resize_divides_by_a_rounded_ratio() -> None:
     assert differing > 0
 
 
+@known_in("onnxruntime", "1.32", "1.32")
+def test_a_transpose_is_moved_past_resize_with_sizes_of_some_axes() -> None:
+    """It takes the sizes of `axes` for all of them; archc/ops/resize.py gives all."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Resize", ["t", "", "", "sizes"], ["r"], mode="linear", axes=[2, 3]),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    feed = {"x": np.zeros((1, 8, 7, 9), np.float32)}
+    sizes = {"sizes": np.array([7, 7])}
+    assert run(nodes, feed, sizes).shape == (1, 7, 7, 9)
+    with pytest.raises(Exception, match="does not match the number of axes"):
+        run(nodes, feed, sizes, optimized=True)
+
+
 @known_in("onnxruntime", *ALL)
 def test_lrn_cancels() -> None:
     """Large `alpha * x**2` at torch's own pace; archc/ops/lrn.py spells it out."""
