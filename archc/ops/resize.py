@@ -14,6 +14,7 @@ from archc.ops.base import Literalish, OnnxEmitter, Op, Operand, TorchCode, Torc
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_floating
 from archc.ops.fields import Flag, describe, whole
+from archc.ops.forms import reshape
 from archc.ops.nearest import gather_nearest, resize_agrees
 from archc.ops.reach import UNTRACKED, Reach, Reaches
 from archc.ops.spatial import axis_names, per_axis, spatial_rank, worked
@@ -325,24 +326,46 @@ class Resize(Op):
             )
         positions = "align_corners" if self.align_corners else "half_pixel"
         if self.mode == "bicubic":
-            return _resize(
-                g,
-                x,
-                axes,
-                mode="cubic",
-                coordinate_transformation_mode=positions,
-                cubic_coeff_a=-0.75,
-                exclude_outside=0,
-            )
+            return _bicubic(g, x, axes, positions)
         return _resize(g, x, axes, mode="linear", coordinate_transformation_mode=positions)
 
 
-def _resize(g: OnnxEmitter, x: Operand, axes: list[_Axis], **attributes: Any) -> Operand:
+def _bicubic(g: OnnxEmitter, x: Operand, axes: list[_Axis], positions: str) -> Operand:
+    """Resize with the channels among the samples.
+
+    Past a Resize as it is, onnxruntime moves a Transpose, and then has no cubic kernel for the
+    order of axes that it made; past a Reshape it moves none.
+    """
+    n, c, *spatial = x.type.shape
+    merged = x.type.with_shape((n * c, 1, *spatial))
+    resized = x.type.with_shape((n * c, 1, *(axis.out for axis in axes)))
+    y = _resize(
+        g,
+        reshape(g, x, merged.shape, merged),
+        axes,
+        type=resized,
+        mode="cubic",
+        coordinate_transformation_mode=positions,
+        cubic_coeff_a=-0.75,
+        exclude_outside=0,
+    )
+    return reshape(g, y, (n, c, *resized.shape[2:]))
+
+
+def _resize(
+    g: OnnxEmitter,
+    x: Operand,
+    axes: list[_Axis],
+    type: TensorType | None = None,
+    **attributes: Any,
+) -> Operand:
     """Resize by scales where they were given, so that positions follow them; else to sizes."""
     if axes[0].scale is not None:
         scales = [1.0, 1.0, *(float(axis.scale or 1) for axis in axes)]
-        return g.op("Resize", x, None, g.constant(scales, DType.FLOAT32), **attributes)
+        return g.op("Resize", x, None, g.constant(scales, DType.FLOAT32), type=type, **attributes)
     # All sizes are given: where sizes are those of `axes` alone, onnxruntime mistakes them for all
     # of them when it moves a Transpose past the Resize.
     outs = [axis.out for axis in axes]
-    return g.op("Resize", x, None, None, g.dims([*x.type.shape[:2], *outs]), **attributes)
+    return g.op(
+        "Resize", x, None, None, g.dims([*x.type.shape[:2], *outs]), type=type, **attributes
+    )

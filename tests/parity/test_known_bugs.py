@@ -203,6 +203,21 @@ def test_a_transpose_is_moved_past_resize_with_sizes_of_some_axes() -> None:
         run(nodes, feed, sizes, optimized=True)
 
 
+@known_in("onnxruntime", "1.32", "1.32")
+def test_a_transpose_is_moved_past_a_cubic_resize_that_has_no_kernel_then() -> None:
+    """archc/ops/resize.py puts a Reshape between."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Resize", ["t", "", "scales"], ["r"], mode="cubic"),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    feed = {"x": np.zeros((1, 8, 6, 6), np.float32)}
+    scales = {"scales": np.array([1, 1, 0.5, 0.5], np.float32)}
+    assert run(nodes, feed, scales).shape == (1, 4, 3, 6)
+    with pytest.raises(Exception, match="'Cubic' mode only supports"):
+        run(nodes, feed, scales, optimized=True)
+
+
 @known_in("onnxruntime", *ALL)
 def test_lrn_cancels() -> None:
     """Large `alpha * x**2` at torch's own pace; archc/ops/lrn.py spells it out."""
