@@ -10,7 +10,14 @@ from tests.mutants.mutate import COMPUTED, Mutant
 _SUM = re.compile(r"\{\d\}( \+ \{\d\})+")
 _PRODUCT = re.compile(r"\{\d\}( \* \{\d\})+")
 
-GATHERING = ("adaptive_pool.py:AdaptiveMaxPool._uneven", "window.py:WindowPartition.to_onnx")
+GATHERING = (
+    "adaptive_pool.py:AdaptiveMaxPool._uneven",
+    "nearest.py:gather_nearest",
+    "parts.py:Select.to_onnx",
+    "recurrent.py:_Recurrent._stacked",
+    "window.py:WindowMerge.to_onnx",
+    "window.py:WindowPartition.to_onnx",
+)
 """Functions whose only constants are what a Gather reads by."""
 
 CONSTANT = ("pad_to", "window_partition", "maxpool", "avgpool", "conv_transpose")
@@ -31,7 +38,11 @@ RULES: list[Rule] = [
         "sums and products do not depend on the order of their operands",
     ),
     (
-        lambda m: m.change == "swap" and m.head == COMPUTED and m.op in ("add", "mul"),
+        lambda m: (
+            m.change == "swap"
+            and m.head == COMPUTED
+            and m.op in ("add", "add_param", "mul", "mul_param")
+        ),
         "sums and products do not depend on the order of their operands",
     ),
     (
@@ -67,7 +78,7 @@ RULES: list[Rule] = [
         "axes are reduced together, in no order",
     ),
     (
-        lambda m: _is(m, "onnx.op", "ReduceMean ReduceMax", "drop", "keepdims"),
+        lambda m: _is(m, "onnx.op", "ReduceMean ReduceMax ReduceL2", "drop", "keepdims"),
         "kept axes are ONNX's default; where they are not kept this is noticed",
     ),
     (
@@ -97,6 +108,43 @@ RULES: list[Rule] = [
     (
         lambda m: _is(m, "onnx.op", "Gather", "drop", "axis"),
         "the first axis is ONNX's default",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "LayerNormalization", "drop", "axis") and m.op == "layernorm2d",
+        "the last axis is ONNX's default",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "AveragePool", "drop", "strides") and m.op == "lrn",
+        "a step of 1 is ONNX's default",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Trilu", "drop", "upper"),
+        "the upper half is ONNX's default",
+    ),
+    (
+        lambda m: (
+            _is(m, "onnx.op", "Resize", "drop", "cubic_coeff_a")
+            or _is(m, "onnx.op", "Resize", "drop", "exclude_outside")
+        ),
+        "-0.75 and 0 are ONNX's defaults",
+    ),
+    (
+        lambda m: m.change == "swap" and (m.head == "And" or "torch.logical_and" in m.head),
+        "a conjunction does not depend on the order of its operands",
+    ),
+    (
+        lambda m: (
+            _is(m, "onnx.op", "Concat", "swap", "0")
+            and m.function == "recurrent.py:_Recurrent._node"
+            and m.op in ("lstm", "rnn")
+        ),
+        "the two biases are added; only the gates of a GRU keep them apart",
+    ),
+    (
+        lambda m: (
+            m.slot == "type" and m.function == "recurrent.py:_Recurrent.to_onnx.<locals>.<genexpr>"
+        ),
+        "the type of a layer's own result is the graph's, whatever its node declares",
     ),
 ]
 
