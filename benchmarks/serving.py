@@ -123,6 +123,8 @@ def _session(file: Path):
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = THREADS
+    # Threads that wait by spinning would take the processor from the session that runs next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
