@@ -231,6 +231,32 @@ def test_lrn_cancels() -> None:
 
 
 @known_in("onnxruntime", *ALL)
+@pytest.mark.parametrize("operator", ["Elu", "Selu", "Celu"])
+def test_elu_cancels(operator) -> None:
+    """`exp(x) - 1` as a difference: right to the rounding of 1, however small the result.
+
+    archc/ops/smooth.py keeps the operator: `2 * t / (1 - t)` with `t = tanh(x / 2)` is exact near
+    0, and eight passes over memory instead of one.
+    """
+    x = np.linspace(-1e-3, -1e-4, 200, dtype=np.float32)
+    module = getattr(torch.nn, operator.upper())()
+    truth = module(torch.from_numpy(x).double()).numpy()
+    found = run([helper.make_node(operator, ["x"], ["y"])], {"x": x})
+    assert scaled(module(torch.from_numpy(x)).numpy(), truth) < 2e-7
+    assert scaled(found, truth) > 1e-5
+    assert np.abs(found - truth).max() < 2**-22
+    nodes = [
+        helper.make_node("Mul", ["x", "half"], ["h"]),
+        helper.make_node("Tanh", ["h"], ["t"]),
+        helper.make_node("Sub", ["one", "t"], ["d"]),
+        helper.make_node("Div", ["t", "d"], ["q"]),
+        helper.make_node("Mul", ["q", "two"], ["y"]),
+    ]
+    constants = {"half": np.float32([0.5]), "one": np.float32([1]), "two": np.float32([2])}
+    assert scaled(run(nodes, {"x": x}, constants), np.expm1(x.astype(np.float64))) < 1e-6
+
+
+@known_in("onnxruntime", *ALL)
 def test_lrn_refuses_even_windows_and_other_ranks() -> None:
     """ONNX has them; archc/ops/lrn.py."""
     for shape, size in (((1, 8, 4, 4), 4), ((1, 8, 4), 3)):
