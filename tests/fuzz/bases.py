@@ -9,15 +9,17 @@ from pathlib import Path
 
 from archc.compile import check_source
 from archc.diagnostics import Diagnostics, Source, Span
-from archc.ops.table import OPS
+from archc.extensions import Plugin, extended
+from archc.ops.table import OPS, OpTable
 from archc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 from archc.spec.yaml import parse_yaml
 
 CORPUS = Path(__file__).parent / "corpus"
 ZOO = Path(__file__).parents[2] / "specs"
 
-SMALL = len(list(CORPUS.glob("*.yaml")))
-"""How many of `bases()` are of the corpus."""
+PLUGIN = "tests.fuzz.plugin_ops"
+PLUGGED = "plugins.yaml"
+"""The base that uses the ops of the plugin."""
 
 _STRUCTURES = {"residual", "concat", "add", "mul", "seq", "op"}
 
@@ -44,6 +46,7 @@ class Base:
     Attributes:
         name: the file.
         text: its text.
+        ops: the table that it is checked with.
         variants: what may be chosen.
         params: what may be set.
         scalars: every leaf that is no key.
@@ -57,6 +60,7 @@ class Base:
 
     name: str
     text: str
+    ops: OpTable = field(default_factory=lambda: OPS)
     variants: list[str | None] = field(default_factory=lambda: [None])
     params: list[str] = field(default_factory=list)
     scalars: list[Scalar] = field(default_factory=list)
@@ -69,26 +73,47 @@ class Base:
 
 
 @cache
+def plugged() -> OpTable:
+    """The ops of archc with those of a plugin."""
+    made = extended([Plugin(PLUGIN)])
+    assert not made.diagnostics, made.diagnostics
+    return made.ops
+
+
+@cache
+def small_bases() -> tuple[Base, ...]:
+    """Those of the corpus: every op and feature, in networks of a few layers."""
+    return _read(CORPUS)
+
+
+@cache
 def bases() -> tuple[Base, ...]:
     """All of them, the small ones first."""
-    files = [*sorted(CORPUS.glob("*.yaml")), *sorted(ZOO.glob("*.yaml"))]
-    return tuple(base_of(path.name, path.read_text(encoding="utf-8")) for path in files)
+    return (*small_bases(), *_read(ZOO))
+
+
+def _read(folder: Path) -> tuple[Base, ...]:
+    return tuple(
+        base_of(path.name, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.yaml"))
+    )
 
 
 def base_of(name: str, text: str) -> Base:
     """Find the places of a valid spec."""
+    ops = plugged() if name == PLUGGED else OPS
     sink = Diagnostics()
     root = parse_yaml(Source(name, text), sink)
     assert isinstance(root, Mapping), name
     assert not sink.has_errors, name
-    checked = check_source(Source(name, text))
+    checked = check_source(Source(name, text), ops=ops)
     assert checked.spec is not None, name
-    base = Base(name, text)
+    base = Base(name, text, ops)
     required = any(param.kind is not None for param in checked.spec.params.values())
     # A param without a value is a fault of its own, and would be the first to be told.
     base.variants = [*([] if required else [None]), *checked.spec.variants]
     base.params += checked.spec.params
-    words = {*OPS, *checked.spec.blocks}
+    words = {*ops, *checked.spec.blocks}
     _collect(base, root, words)
     for entry in root.entries:
         if entry.key.text == "layers":

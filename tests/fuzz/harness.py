@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,10 +14,16 @@ from types import FrameType
 from archc.compile import Checked, check_source
 from archc.diagnostics import Diagnostic, Source
 from archc.diagnostics.text import render_full
+from archc.ops.table import OPS
+from tests.fuzz.bases import plugged
 from tests.fuzz.mutate import Mutant
 
 SECONDS = 2.0
 """CPU time of one case: of the process, so that a busy machine makes no difference."""
+
+TOO_SLOW = "takes more than"
+"""How the problem of a case begins that takes too long."""
+
 
 GIBIBYTE = 2**30
 MAX_LOWERED = 400
@@ -33,7 +40,7 @@ class Outcome:
 
     Attributes:
         problem: the broken promise; empty when there is none.
-        seconds: CPU time.
+        seconds: CPU time of the first check and of writing.
         checked: the result; None when there is none.
     """
 
@@ -56,7 +63,8 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         raise TooSlow
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    # Again and again: an exception that is raised inside a finalizer is lost.
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.5)
     try:
         yield
     finally:
@@ -64,34 +72,49 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def run(mutant: Mutant, *, seconds: float = SECONDS, lower: bool = False) -> Outcome:
+def run(
+    mutant: Mutant, *, seconds: float = SECONDS, lower: bool = False, again: bool = False
+) -> Outcome:
     """Check a mutant.
 
     Args:
         mutant: the case.
         seconds: CPU time it may take.
         lower: whether an accepted network is also written as torch source.
+        again: whether a second check has to find the same; it has as much time once more.
     """
-    start = _cpu()
-    checked = None
+    found: list[Checked] = []
+
+    def first() -> str:
+        found.append(_check(mutant))
+        problem = broken_promise(found[0])
+        if not problem and lower and found[0].graph is not None:
+            problem = _lower(found[0])
+        return problem
+
+    def second() -> str:
+        same = _told(_check(mutant).diagnostics) == _told(found[0].diagnostics)
+        return "" if same else "the second check differs"
+
+    start = time.process_time()
+    problem = _guarded(first, seconds)
+    took = time.process_time() - start
+    if not problem and again:
+        problem = _guarded(second, seconds)
+    return Outcome(problem, took, found[0] if found else None)
+
+
+def _guarded(body: Callable[[], str], seconds: float) -> str:
+    """What a body says, or how it fails."""
     try:
         with cpu_limit(seconds):
-            checked = _check(mutant)
-            problem = broken_promise(checked)
-            if not problem and lower and checked.graph is not None:
-                problem = _lower(checked)
+            return body()
     except TooSlow:
-        problem = f"takes more than {seconds:g} s"
+        return f"{TOO_SLOW} {seconds:g} s"
     except MemoryError:
-        problem = "takes too much memory"
+        return "takes too much memory"
     except Exception as error:
-        problem = f"{type(error).__name__} escapes: {error} ({_origin(error)})"
-    return Outcome(problem, _cpu() - start, checked)
-
-
-def same_again(mutant: Mutant, checked: Checked) -> bool:
-    """Whether a second check finds the same."""
-    return _told(_check(mutant).diagnostics) == _told(checked.diagnostics)
+        return f"{type(error).__name__} escapes: {error} ({_origin(error)})"
 
 
 def broken_promise(checked: Checked) -> str:
@@ -115,7 +138,8 @@ def broken_promise(checked: Checked) -> str:
 
 def _check(mutant: Mutant) -> Checked:
     source = Source("case.yaml", mutant.text)
-    return check_source(source, None, mutant.variant, dict(mutant.overrides))
+    ops = plugged() if mutant.plugged else OPS
+    return check_source(source, None, mutant.variant, dict(mutant.overrides), ops=ops)
 
 
 def _lower(checked: Checked) -> str:
@@ -147,8 +171,3 @@ def _origin(error: BaseException) -> str:
         return "unknown"
     code = trace.tb_frame.f_code
     return f"{code.co_filename.rpartition('archc/')[2]}:{trace.tb_lineno}"
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime

@@ -3,67 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from archc.diagnostics import Span
-from archc.ops.table import OPS
 from archc.spec.tree import Node, Scalar
-from tests.fuzz.bases import SMALL, Base, bases, span_text
-
-PIECES = (
-    *"[]{}:,-?!&*|>%@`'\"#~<()+/=\\",
-    *(" ", "  ", "\n", "\n  ", "\n\t", "\r\n", "\r", "\x85", "\u2028", "\ufeff", "\0", "\x1b[2J"),
-    *(": ", "- ", "? ", "<<: ", "&a ", "*a", "!!x ", "---\n", "...\n", "%YAML 1.2\n", "| \n"),
-    *("\u202e", "\u2066", "\U0001f600", "\xe9", "\ud800", "\u200b", "a" * 300, "[" * 80, "0" * 70),
-    *("for i in range(99): ", "if true: ", "else: ", "when: ", "from: ", "side: ", "expect: "),
-    *(
-        "residual: ",
-        "concat: ",
-        "seq: ",
-        "op: ",
-        "layers:",
-        "params: ",
-        "let: ",
-        "body: ",
-        "init: ",
-    ),
-    *("in_channels", "in_shape", "range(9**9)", "9**9**9", "none", "true", "N", "H // 2", ".nan"),
-)
-"""Tokens of YAML and of the language, and characters that nobody expects."""
-
-VALUES = (
-    *("0", "-1", "1", "2", "1.5", "1e400", "-.inf", ".nan", "1e-320", "true", "none", "~", "''"),
-    *("9223372036854775807", "9223372036854775808", "1" + "0" * 40, "4611686018427387904", "65537"),
-    *("2147483648", "1000000007", "10**12", "10**15", "2**62", "-(2**62)", "range(10**12)"),
-    *("[]", "[1]", "[1, 2, 3, 4, 5]", "[[1]]", "{}", "{a: 1}", "relu", "{gelu: tanh}", "half"),
-    *("N", "H", "W", "in_channels", "in_height", "in_shape", "in_channels * 10**9", "H * W * N"),
-    *("'[0] * 99999'", "'[[0] * 999] * 999'", "H % 2", "1 / 3", "(H + 1) // 2", "min(H, W)", "x.y"),
-    *(
-        "'[i for i in range(90000)]'",
-        "'max(1, 8)'",
-        "sum(range(99999))",
-        "__import__",
-        "1 if H > 3 else 2",
-    ),
-    *(
-        '"\\e[31m"',
-        '"\\u202e"',
-        "a\u202eb",
-        "../../etc/passwd",
-        "a.b.c",
-        "{i}",
-        "'{1 + 1}'",
-        "self",
-    ),
-)
-"""Values of every kind, mostly the wrong ones."""
-
-WRONG = (
-    *("-7", "1e400", ".nan", "9**9**9", "10**20", "range(10**12)", "1 // 0", "x.y", "__import__"),
-    *("nobody", "nobody + 1", "2 +", "(2", "f(2)", "[2] * 2 - 1", "'2 = 2'", "lambda: 2", "2 if 2"),
-)
-"""Values that are at fault wherever they stand."""
+from tests.fuzz.bases import PLUGGED, Base, bases, small_bases, span_text
+from tests.fuzz.pieces import PIECES, VALUES, WRONG
 
 
 @dataclass(frozen=True)
@@ -93,6 +39,7 @@ class Mutant:
         variant: which variant to check.
         overrides: params to set.
         place: the changed part in the new text, of a single change.
+        plugged: whether the plugin is enabled.
     """
 
     text: str
@@ -100,6 +47,7 @@ class Mutant:
     variant: str | None = None
     overrides: tuple[tuple[str, str], ...] = ()
     place: tuple[int, int] | None = None
+    plugged: bool = False
 
 
 Mutator = Callable[[Random, Base], Edit | None]
@@ -221,7 +169,7 @@ def op_exchanged(rng: Random, base: Base) -> Edit | None:
     """Another op stands in a layer's place."""
     call = rng.choice(base.calls)
     word = call.node if call.head is None else call.head.key
-    return _replace(word, rng.choice(list(OPS)), call.node.span)
+    return _replace(word, rng.choice(sorted(base.ops)), call.node.span)
 
 
 def scalar_exchanged(rng: Random, base: Base) -> Edit | None:
@@ -361,8 +309,7 @@ GLOBAL: tuple[Mutator, ...] = (
 def single(rng: Random, mutators: tuple[Mutator, ...] = LOCAL) -> Mutant:
     """A spec with one change."""
     while True:
-        # The small ones hold every op and feature, and are checked ten times as fast.
-        base = rng.choice(bases()[:SMALL] if rng.random() < 0.7 else bases())
+        base = _chosen(rng)
         mutator = rng.choice(mutators)
         edit = mutator(rng, base)
         if edit is not None and edit.new != base.text[edit.start : edit.end]:
@@ -370,8 +317,20 @@ def single(rng: Random, mutators: tuple[Mutator, ...] = LOCAL) -> Mutant:
     text = base.text[: edit.start] + edit.new + base.text[edit.end :]
     grown = len(edit.new) - (edit.end - edit.start)
     end = max(edit.node.end, edit.end) + grown
-    variant = rng.choice(base.variants)
-    return Mutant(text, f"{base.name}:{mutator.__name__}", variant, (), (edit.node.start, end))
+    # The first variant of a network of the zoo is its smallest, which has what the others have.
+    variant = rng.choice(base.variants[: 1 if rng.random() < 0.7 else None])
+    kind, place = f"{base.name}:{mutator.__name__}", (edit.node.start, end)
+    return Mutant(text, kind, variant, (), place, base.name == PLUGGED)
+
+
+def _chosen(rng: Random) -> Base:
+    """A base: a short one more often than a long one, as it is checked sooner.
+
+    The short ones hold every op and feature between them, so that what is tested in the same time
+    is more.
+    """
+    choice = small_bases() if rng.random() < 0.85 else bases()
+    return rng.choices(choice, [1 / len(base.text) for base in choice])[0]
 
 
 def mutant(seed: str) -> Mutant:
@@ -383,7 +342,7 @@ def mutant(seed: str) -> Mutant:
     text, kinds = first.text, [first.kind]
     base = rng.choice([b for b in bases() if first.kind.startswith(b.name)])
     for _ in range(rng.randrange(3)):
-        rough = Base(base.name, text, keys=base.keys)
+        rough = Base(base.name, text, base.ops, keys=base.keys)
         mutator = rng.choice(GLOBAL[-9:])
         if not text or mutator is wrapped or text.count("\n") < 2:
             break
@@ -394,4 +353,4 @@ def mutant(seed: str) -> Mutant:
     overrides: tuple[tuple[str, str], ...] = ()
     if base.params and rng.random() < 0.3:
         overrides = ((rng.choice([*base.params, "nobody"]), rng.choice([*VALUES, *PIECES])),)
-    return Mutant(text, "+".join(kinds), first.variant, overrides)
+    return replace(first, text=text, kind="+".join(kinds), overrides=overrides, place=None)

@@ -1,113 +1,204 @@
-"""The long run: `python -m tests.fuzz.run --cases 100000 --seed 1 --processes 2`.
+"""The long run: `python -m tests.fuzz.run --cases 1000000 --seed 1 --state /tmp/fuzz`.
 
-Every case that breaks a promise is written to `--save` (a folder); its text, made small by hand,
-belongs into `tests/fuzz/regressions/`.
+`--state` is a folder that keeps what has been done, so that a run that was ended goes on where it
+was, and the text of every case that breaks a promise. The text, made small by hand, belongs into
+`tests/fuzz/regressions/`. `--report` says what a run has come to so far.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import faulthandler
-import multiprocessing
-import os
-from collections import Counter
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from archc.diagnostics import Diagnostic
-from tests.fuzz.harness import limit_memory, run, same_again
-from tests.fuzz.mutate import mutant, single
+from tests.fuzz import bases as bases_module
+from tests.fuzz import mutate, pieces
+from tests.fuzz.bases import bases, plugged
+from tests.fuzz.harness import TOO_SLOW, Outcome, run
+from tests.fuzz.mutate import Mutant, mutant, single
+from tests.fuzz.supervise import supervised
+from tests.fuzz.tally import Tally
 
-_HANG = 60  # Seconds of real time after which a case in C code is given up, with a traceback.
+STEP = 500
+"""Cases of one process, and between two notes of what is done."""
 
-
-@dataclass
-class Tally:
-    """What a part of a run came to."""
-
-    cases: int = 0
-    accepted: int = 0
-    slowest: float = 0.0
-    codes: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
+_REPEATS = 2  # of a case that took too long: CPU time, too, depends on what else a machine does
 
 
-def fuzz(seed: str, first: int, last: int, save: str | None = None) -> Tally:
-    """Run the cases of a seed from `first` up to `last`."""
+def fuzz(
+    seed: str,
+    cases: range,
+    save: Path | None = None,
+    enter: Callable[[int], bool] = lambda number: True,
+) -> Tally:
+    """Run cases of a seed.
+
+    Args:
+        seed: which.
+        cases: their numbers.
+        save: folder for the texts of cases that break a promise.
+        enter: is asked before each of them whether to run it.
+    """
     tally = Tally()
-    for number in range(first, last):
-        case = mutant(f"{seed}:{number}")
-        faulthandler.dump_traceback_later(_HANG, exit=True)
-        outcome = run(case, lower=number % 4 == 0)
-        problem = outcome.problem
-        if not problem and number % 10 == 0 and outcome.checked is not None:
-            problem = "" if same_again(case, outcome.checked) else "the second check differs"
-        faulthandler.cancel_dump_traceback_later()
-        tally.cases += 1
-        tally.slowest = max(tally.slowest, outcome.seconds)
-        if outcome.checked is not None:
-            tally.accepted += outcome.checked.ok
-            tally.codes.update({d.code for d in outcome.checked.diagnostics})
-        if problem:
-            said = f"{seed}:{number} [{case.kind}] {case.variant} {case.overrides}: {problem}"
-            tally.problems.append(said)
-            print(said[:400].encode("ascii", "backslashreplace").decode(), flush=True)
-            if save is not None:
-                text = case.text.encode("utf-8", "surrogatepass")
-                (Path(save) / f"{seed}-{number}.yaml").write_bytes(text)
+    for number in cases:
+        if not enter(number):
+            continue
+        name = f"{seed}:{number}"
+        case = mutant(name)
+        outcome = _outcome(case, number)
+        if outcome.problem.startswith(TOO_SLOW):
+            repeated = [_outcome(case, number) for _ in range(_REPEATS)]
+            fine = [other for other in repeated if not other.problem.startswith(TOO_SLOW)]
+            if fine:
+                outcome = fine[0]
+                tally.slow_once.append(name)
+        tally.count(name, case, outcome)
+        if outcome.problem:
+            tally.problems.append(_told(name, case, outcome.problem))
+            _save(save, name, case)
     return tally
 
 
+def _outcome(case: Mutant, number: int) -> Outcome:
+    return run(case, lower=number % 4 == 0, again=number % 10 == 0)
+
+
+def _told(name: str, case: Mutant, problem: str) -> str:
+    said = f"{name} [{case.kind}] {case.variant} {case.overrides}: {problem}"
+    return said[:400].encode("ascii", "backslashreplace").decode()
+
+
+def _save(folder: Path | None, name: str, case: Mutant) -> None:
+    if folder is not None:
+        path = folder / f"{name.replace(':', '-')}.yaml"
+        path.write_bytes(case.text.encode("utf-8", "surrogatepass"))
+
+
 @dataclass
-class Located:
-    """Where the first errors of single faults lie.
+class State:
+    """What of a run is done, in a folder.
 
     Attributes:
-        refused: mutants with an error.
-        inside: those whose first error lies inside the changed layer.
-        misses: the others.
+        folder: where; None keeps nothing.
+        seed: of the cases.
+        made_from: what the cases are made from: with other bases, they are others.
+        done: the first numbers of the parts that are done.
+        tally: what they came to.
     """
 
-    refused: int = 0
-    inside: int = 0
-    misses: list[str] = field(default_factory=list)
+    folder: Path | None
+    seed: str
+    made_from: str
+    done: list[int] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    @classmethod
+    def of(cls, folder: Path | None, seed: str) -> State:
+        """What the folder keeps, or the beginning.
+
+        Raises:
+            SystemExit: it keeps a run of other cases.
+        """
+        state = cls(folder, seed, fingerprint())
+        if folder is None:
+            return state
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "state.json").exists():
+            kept = json.loads((folder / "state.json").read_text())
+            if (kept["seed"], kept["made_from"]) != (seed, state.made_from):
+                raise SystemExit(f"{folder} keeps a run of another seed, or of other bases")
+            state.done = kept["done"]
+            state.tally = Tally.from_json(kept["tally"])
+        return state
+
+    def note(self, first: int, tally: Tally) -> None:
+        """A part is done."""
+        self.done.append(first)
+        self.tally.add(tally)
+        if self.folder is None:
+            return
+        kept = {
+            "seed": self.seed,
+            "made_from": self.made_from,
+            "done": self.done,
+            "tally": self.tally.to_json(),
+        }
+        new = self.folder / "state.json.new"
+        new.write_text(json.dumps(kept))
+        new.replace(self.folder / "state.json")
 
 
-def locate(seed: str, cases: int) -> Located:
-    """Make single faults inside layers, and see where the first error is said to be."""
-    found = Located()
+def fingerprint() -> str:
+    """A digest of everything that cases are made from, apart from the seed."""
+    digest = hashlib.sha256()
+    for module in (mutate, pieces, bases_module):
+        digest.update(Path(module.__file__).read_bytes())
+    for base in bases():
+        digest.update(base.text.encode())
+    digest.update(" ".join(sorted(plugged())).encode())
+    return digest.hexdigest()[:16]
+
+
+def long_run(state: State, cases: int, processes: int) -> None:
+    """Run the parts that are not done."""
+    known = set(state.done)
+    parts = [
+        range(first, min(first + STEP, cases))
+        for first in range(0, cases, STEP)
+        if first not in known
+    ]
+
+    def work(part: range, enter: Callable[[int], bool]) -> Tally:
+        return fuzz(state.seed, part, state.folder, enter)
+
+    for part, tally, fatal in supervised(parts, work, processes):
+        _count_fatal(state, tally, fatal)
+        state.note(part.start, tally)
+        for problem in tally.problems:
+            print(problem, flush=True)
+        if len(state.done) % 20 == 0:
+            print(f"{state.tally.cases} of {cases} cases", flush=True)
+
+
+def _count_fatal(state: State, tally: Tally, fatal: dict[int, str]) -> None:
+    """Count cases that ended their process."""
+    for number, problem in fatal.items():
+        name = f"{state.seed}:{number}"
+        case = mutant(name)
+        tally.count(name, case, Outcome(problem, 0.0))
+        tally.problems.append(_told(name, case, problem))
+        _save(state.folder, name, case)
+
+
+def locate(seed: str, cases: int) -> tuple[Tally, list[str]]:
+    """Make single faults inside layers, and see where the first error is said to be.
+
+    Returns:
+        The counts, and the faults whose first error lies elsewhere.
+    """
+    tally, misses = Tally(), list[str]()
     for number in range(cases):
         case = single(Random(f"{seed}:at:{number}"))
-        checked = run(case).checked
-        errors = [] if checked is None else [d for d in checked.diagnostics if d.is_error]
-        if not errors:
-            continue
-        found.refused += 1
-        assert case.place is not None
-        if _lies_in(errors[0], case.place):
-            found.inside += 1
-            continue
-        start, end = case.place
-        found.misses.append(
-            f"{number} {case.kind}: {case.text[start:end]!r}: {errors[0].code} at "
-            f"{errors[0].primary and errors[0].primary.span}: {errors[0].message}"
-        )
-    return found
+        outcome = run(case)
+        before = tally.single.total() - tally.located.total()
+        tally.count(f"{seed}:at:{number}", case, outcome)
+        if tally.single.total() - tally.located.total() > before:
+            assert case.place is not None and outcome.checked is not None
+            error = next(d for d in outcome.checked.diagnostics if d.is_error)
+            changed = case.text[case.place[0] : case.place[1]]
+            where = error.primary and error.primary.span
+            misses.append(
+                f"{number} {case.kind}: {changed!r}: {error.code} at {where}: {error.message}"
+            )
+    return tally, misses
 
 
-def _lies_in(error: Diagnostic, place: tuple[int, int]) -> bool:
-    start, end = place
-    return error.primary is not None and start <= error.primary.span.start <= end
-
-
-def _part(job: tuple[str, int, int, str | None]) -> Tally:
-    os.nice(10)
-    limit_memory()
-    with contextlib.suppress(KeyboardInterrupt):
-        return fuzz(*job)
-    return Tally()
+def _printable(lines: Collection[str] | Iterator[str]) -> str:
+    return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in lines)
 
 
 def main() -> None:
@@ -116,34 +207,20 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--save", help="folder for the texts of cases that break a promise")
+    parser.add_argument("--state", type=Path, help="folder that keeps what is done")
+    parser.add_argument("--report", action="store_true", help="say what is done, and run nothing")
     parser.add_argument("--locate", action="store_true", help="measure where errors are placed")
     options = parser.parse_args()
     if options.locate:
-        found = locate(options.seed, options.cases)
-        print("\n".join(miss.encode("ascii", "backslashreplace").decode() for miss in found.misses))
-        share = found.inside / max(found.refused, 1)
-        print(f"{found.refused} refused, {found.inside} located inside the change: {share:.2%}")
-        return
-    step = 500
-    jobs = [
-        (options.seed, first, min(first + step, options.cases), options.save)
-        for first in range(0, options.cases, step)
-    ]
-    total = Tally()
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for tally in pool.imap_unordered(_part, jobs):
-            total.cases += tally.cases
-            total.accepted += tally.accepted
-            total.slowest = max(total.slowest, tally.slowest)
-            total.codes += tally.codes
-            total.problems += tally.problems
-            if total.cases % (20 * step) == 0:
-                print(f"{total.cases} of {options.cases} cases", flush=True)
-    print(f"{total.cases} cases: {total.accepted} accepted, slowest {total.slowest:.2f} s CPU")
-    print(", ".join(f"{code} {count}" for code, count in total.codes.most_common()))
-    print(f"{len(total.problems)} broken promises")
-    raise SystemExit(bool(total.problems))
+        tally, misses = locate(options.seed, options.cases)
+        print(_printable(misses))
+    else:
+        state = State.of(options.state, options.seed)
+        if not options.report:
+            long_run(state, options.cases, options.processes)
+        tally = state.tally
+    print(_printable(tally.lines()))
+    raise SystemExit(bool(tally.problems))
 
 
 if __name__ == "__main__":
