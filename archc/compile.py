@@ -13,7 +13,6 @@ from archc.elaborate.arguments import takes_word
 from archc.elaborate.builder import MAX_LAYERS
 from archc.elaborate.imports import Importer, standard_blocks, with_blocks
 from archc.graph import Graph
-from archc.graph.images import with_preprocess
 from archc.graph.specialise import specialised
 from archc.ops.table import OPS, OpTable
 from archc.records import dataclass, field, replace
@@ -248,6 +247,8 @@ def with_images(checked: Checked) -> Checked:
     """
     if checked.graph is None:
         return checked
+    from archc.graph.images import with_preprocess
+
     graph, problems = with_preprocess(checked.graph)
     found = (*checked.diagnostics, *problems)
     return replace(checked, graph=None if problems else graph, diagnostics=found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import difflib
 import gc
 import importlib
 import os
@@ -133,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A command makes much that lasts and few cycles: looking for them takes a tenth of a check,
     # most of it when all is over.
     gc.set_threshold(_ALLOCATIONS, 20, 100)
+    # Pydantic would look through all installed distributions for plugins, and run what it finds.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(gc.freeze)
     if hasattr(signal, "SIGTERM") and threading.current_thread() is threading.main_thread():
         # An exception, so that half-written files are removed on the way out.
@@ -145,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _unknown_command(name: str) -> str:
     if name.endswith((".yaml", ".yml")):
         return f"{name!r} is no command; did you mean `archc check {name}`?"
+    import difflib
+
     close = difflib.get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(COMMANDS))}"
     return f"there is no command {name!r}; {hint}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from archc.diagnostics import Diagnostics, Label, Source, Span
@@ -20,6 +19,8 @@ from archc.spec.read_blocks import may_hold_op
 from archc.spec.read_chain import Vocabulary
 from archc.spec.syntax import Block, Import, Spec
 from archc.spec.yaml import parse_yaml
+
+_STANDARD = Path(__file__).parents[1] / "blocks" / "standard.yaml"
 
 PROJECT_MARKS = (".git", "pyproject.toml")
 
@@ -38,7 +39,7 @@ def project_root(folder: Path) -> Path:
 @cache
 def standard_blocks(op_names: frozenset[str]) -> Library:
     """The blocks that ship with archc."""
-    text = resources.files("archc.blocks").joinpath("standard.yaml").read_text("utf-8")
+    text = _STANDARD.read_text("utf-8")
     sink = Diagnostics()
     source = Source("<standard blocks>", text)
     tree = parse_yaml(source, sink)
