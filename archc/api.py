@@ -140,6 +140,7 @@ def build(
     max_layers: int = MAX_LAYERS,
     max_file_size: int = MAX_FILE_SIZE,
     force: bool = False,
+    sync: bool = False,
     **params: object,
 ) -> tuple[Path, ...]:
     """Write a spec as an ONNX file, or as PyTorch source and safetensors.
@@ -166,6 +167,7 @@ def build(
         max_layers: layers and turns of loops that the spec may unfold to.
         max_file_size: bytes that the spec, and every file it imports, may have.
         force: whether weights that archc did not write may be replaced.
+        sync: whether the files are on the disk, and outlive a power cut, on return.
         params: params of the spec to override.
 
     Returns:
@@ -200,6 +202,7 @@ def build(
         optimize=optimize,
         max_parameters=max_parameters,
         force=force,
+        sync=sync,
         inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
     )
     if not written.files:

@@ -61,6 +61,7 @@ def build_graph(
     max_parameters: int = MAX_PARAMETERS,
     inputs: Sequence[Path] = (),
     force: bool = False,
+    sync: bool = False,
     progress: Progress | None = None,
 ) -> Written:
     """Write a graph; all files appear, or none.
@@ -77,6 +78,7 @@ def build_graph(
         max_parameters: a network with more is refused before anything is allocated.
         inputs: files that are read and must not be written over: the spec, imports, a checkpoint.
         force: whether weights that archc did not write may be replaced.
+        sync: whether the files are on the disk, and outlive a power cut, on return.
         progress: told of bytes written.
     """
     refused = _misnamed(output, target, inputs) or over_budget(graph, max_parameters)
@@ -87,7 +89,7 @@ def build_graph(
         refused = None if force or kept in inputs else _trained(kept)
         if refused is not None:
             return Written((), (refused,))
-        return _torch(graph, output, weights, inputs, progress)
+        return _torch(graph, output, weights, inputs, sync, progress)
     from archc.targets.onnx import for_inference, write_onnx
 
     exported, source, done = for_inference(graph, weights, optimize=optimize)
@@ -98,6 +100,7 @@ def build_graph(
         opset=opset,
         external=external_data,
         inputs=inputs,
+        sync=sync,
         progress=progress,
     )
     return Written(result.files, result.diagnostics, done)
@@ -139,6 +142,7 @@ def _torch(
     output: Path,
     weights: WeightSource,
     inputs: Sequence[Path],
+    sync: bool,
     progress: Progress | None,
 ) -> Written:
     from archc.targets.torch import emit_torch
@@ -149,7 +153,7 @@ def _torch(
         return Written((), source.diagnostics)
     counted = _Counted(weights, graph, progress)
     try:
-        with OutputSet(output, inputs=inputs) as files:
+        with OutputSet(output, inputs=inputs, durable=sync) as files:
             files.need(counted.total)
             write_safetensors(graph, counted, files.side(output.with_suffix(".safetensors")))
             files.main.write(source.text.encode())

@@ -95,6 +95,7 @@ _ONNX_ONLY = {
 )
 @budget_option
 @click.option("--force", is_flag=True, help="Replace weights that archc did not write, too.")
+@click.option("--sync", is_flag=True, help="Wait until the disk has the files.")
 @click.option("--verify", is_flag=True, help="Compare both targets after writing (needs torch).")
 @click.pass_context
 def command(
@@ -115,6 +116,7 @@ def command(
     with_preprocess: bool,
     max_parameters: int,
     force: bool,
+    sync: bool,
     verify: bool,
 ) -> None:
     """Build SPEC (`-` is standard input): check it, then write it for the chosen target.
@@ -154,6 +156,7 @@ def command(
         optimize=optimize,
         max_parameters=max_parameters,
         force=force,
+        sync=sync,
     )
     print_diagnostics(written.diagnostics)
     if not written.files:
@@ -204,6 +207,7 @@ def _write(
     optimize: bool,
     max_parameters: int,
     force: bool,
+    sync: bool,
 ) -> Written:
     from archc.artifacts import build_graph, default_output
 
@@ -221,6 +225,7 @@ def _write(
             optimize=optimize,
             max_parameters=max_parameters,
             force=force,
+            sync=sync,
             inputs=[*checked.files, *([Path(weights)] if weights is not None else [])],
             progress=lambda done, total: progress.show(
                 f"writing {path.name}: {done / total:4.0%} of {format_size(total)}"

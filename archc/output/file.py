@@ -30,12 +30,15 @@ class OutputFile(io.RawIOBase):
         temporary: where it stands meanwhile.
     """
 
-    def __init__(self, given: Path, path: Path, *, replaces: bool = True) -> None:
+    def __init__(
+        self, given: Path, path: Path, *, replaces: bool = True, durable: bool = True
+    ) -> None:
         self.path = path
         self.named_by_content = False
         self.size = 0
         self._given = given
         self._replaces = replaces
+        self._durable = durable
         self._pending = bytearray()
         self._descriptor: int | None = None
         with reported(given):
@@ -87,13 +90,16 @@ class OutputFile(io.RawIOBase):
             self._put(memoryview(data))
             os.lseek(self._open_descriptor(), 0, os.SEEK_END)
 
-    def sync(self) -> None:
-        """Bring everything to the disk; nothing can be written afterwards."""
+    def complete(self) -> None:
+        """Hand everything to the system, or bring it to the disk; nothing is written afterwards."""
         with reported(self._given):
             self._drain()
             with suppress(FileNotFoundError):
                 self.temporary.chmod(stat.S_IMODE(self.path.stat().st_mode))
-            os.fsync(self._open_descriptor())
+            if self._durable:
+                os.fsync(self._open_descriptor())
+            else:  # a file system over a network says here what it could not store
+                os.close(os.dup(self._open_descriptor()))
         if not LOCKS:  # on Windows an open file cannot be moved; elsewhere it stays locked
             self._close()
 
@@ -119,7 +125,7 @@ class OutputFile(io.RawIOBase):
         remove(self.temporary)
 
     def _close(self) -> None:
-        # What fsync has accepted is on the disk, whatever close says.
+        # What `complete` has brought home stays there, whatever close says.
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

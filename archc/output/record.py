@@ -69,10 +69,12 @@ class Commit:
     """The moves of a set, which can be taken back until they are complete.
 
     Attributes:
-        files: side files first, the main file last; all complete and on the disk.
+        files: side files first, the main file last; all complete.
+        durable: whether every step is on the disk before the next.
     """
 
     files: Sequence[OutputFile]
+    durable: bool
     _kept: list[Path | None] = field(default_factory=list)
     _existed: list[bool] = field(default_factory=list)
     _record: Path | None = None
@@ -96,7 +98,7 @@ class Commit:
             for file in self.files:
                 self._moved_main = file is self.files[-1]
                 file.move()
-                sync_folder(file.path.parent)
+                self._sync_folder(file.path.parent)
         except BaseException:
             self._take_back()
             raise
@@ -131,15 +133,20 @@ class Commit:
         temporary, descriptor = create_beside(main)
         try:
             write_all(descriptor, json.dumps(moves).encode())
-            os.fsync(descriptor)
+            if self.durable:
+                os.fsync(descriptor)
             name = hashlib.sha256(os.fsencode(main.name)).hexdigest()[:16]
             self._record = main.with_name(f".{name}{_SUFFIX}")
             temporary.replace(self._record)
-            sync_folder(main.parent)
+            self._sync_folder(main.parent)
         finally:
-            with suppress(OSError):  # what fsync has accepted is on the disk
+            with suppress(OSError):  # all of it was written
                 os.close(descriptor)
             remove(temporary)
+
+    def _sync_folder(self, folder: Path) -> None:
+        if self.durable:
+            sync_folder(folder)
 
     def _take_back(self) -> None:
         """Put everything back, the main file last; what cannot be is left to the next output."""

@@ -30,6 +30,8 @@ class OutputSet:
         path: the main file. A symbolic link stays one: the file it names is replaced.
         inputs: files that must not be overwritten (the spec, the weights).
         replaces: whether a file that exists is replaced, or refused.
+        durable: whether the files are on the disk, and outlive a power cut, when the set is left;
+            otherwise the system writes them when it sees fit, as with most programs.
 
     Raises:
         OutputError: a destination cannot be written or is an input. Raised on entry for what can
@@ -37,10 +39,16 @@ class OutputSet:
     """
 
     def __init__(
-        self, path: str | Path, *, inputs: Iterable[str | Path] = (), replaces: bool = True
+        self,
+        path: str | Path,
+        *,
+        inputs: Iterable[str | Path] = (),
+        replaces: bool = True,
+        durable: bool = True,
     ) -> None:
         self._inputs = tuple(Path(name) for name in inputs)
         self._replaces = replaces
+        self._durable = durable
         self._sides: list[OutputFile] = []
         self._path = Path(path)
         self._tidied: set[Path] = set()
@@ -109,15 +117,15 @@ class OutputSet:
             self._tidied.add(destination.parent)
             with reported(path):
                 _tidy(destination.parent)
-        return OutputFile(path, destination, replaces=self._replaces)
+        return OutputFile(path, destination, replaces=self._replaces, durable=self._durable)
 
     def _commit(self) -> None:
         files = (*self._sides, self.main)
         for file in files:
             check_destination(file.path, file.path, self._inputs)
-            file.sync()
+            file.complete()
         with reported(self._path), locked_folders(file.path.parent for file in files):
-            Commit(files).run()
+            Commit(files, self._durable).run()
 
 
 @contextmanager

@@ -17,7 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-FUNCTIONS = ("open", "write", "fsync", "close", "replace", "link", "unlink", "chmod", "lseek")
+FUNCTIONS = (
+    "open",
+    "dup",
+    "write",
+    "fsync",
+    "close",
+    "replace",
+    "link",
+    "unlink",
+    "chmod",
+    "lseek",
+)
 CALLS = ("create", *FUNCTIONS)
 """What is counted: opening a file that is not there yet is a call of its own."""
 
@@ -106,7 +117,7 @@ class _System:
         result = self.original[name](*arguments, **options)
         if name == "close":
             self._descriptors.discard(arguments[0])
-        elif name == "open" and self._concerns(arguments[0]):
+        elif name in ("open", "dup") and self._concerns(arguments[0]):
             self._descriptors.add(result)
         return result
 

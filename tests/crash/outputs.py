@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from archc.artifacts import build_graph
+from archc.artifacts import Target, build_graph
 from archc.compile import check_source
 from archc.diagnostics import Diagnostic, Source
 from archc.graph import Graph
@@ -73,21 +73,12 @@ Build = Callable[[Path, int], list[Diagnostic]]
 """Write a version into a folder; returns what was wrong, if it was not written."""
 
 
-def _torch(folder: Path, version: int) -> list[Diagnostic]:
-    return _built(folder / "net.py", version, "torch")
+def _builds(name: str, target: Target, **options: Any) -> Build:
+    def build(folder: Path, version: int) -> list[Diagnostic]:
+        written = build_graph(GRAPHS[version], target, folder / name, Numbers(version), **options)
+        return [] if written.files else list(written.diagnostics)
 
-
-def _external(folder: Path, version: int) -> list[Diagnostic]:
-    return _built(folder / "net.onnx", version, "onnx", external_data=True)
-
-
-def _inline(folder: Path, version: int) -> list[Diagnostic]:
-    return _built(folder / "net.onnx", version, "onnx", external_data=False)
-
-
-def _built(path: Path, version: int, target: Any, **options: Any) -> list[Diagnostic]:
-    written = build_graph(GRAPHS[version], target, path, Numbers(version), **options)
-    return [] if written.files else list(written.diagnostics)
+    return build
 
 
 def _arrays(folder: Path, version: int) -> list[Diagnostic]:
@@ -99,12 +90,16 @@ def _arrays(folder: Path, version: int) -> list[Diagnostic]:
 
 
 BUILDS: dict[str, Build] = {
-    "torch": _torch,
-    "external": _external,
-    "inline": _inline,
+    "torch": _builds("net.py", "torch"),
+    "torch synced": _builds("net.py", "torch", sync=True),
+    "external": _builds("net.onnx", "onnx", external_data=True),
+    "external synced": _builds("net.onnx", "onnx", external_data=True, sync=True),
+    "inline": _builds("net.onnx", "onnx", external_data=False),
     "arrays": _arrays,
 }
-MAIN = {"torch": "net.py", "external": "net.onnx", "inline": "net.onnx", "arrays": "out.npz"}
+_MAIN = {"torch": "net.py", "arrays": "out.npz"}
+SYNCED = ("torch synced", "external synced", "arrays")
+"""What is on the disk before it counts as done."""
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -136,7 +131,7 @@ class Output:
     @property
     def main(self) -> str:
         """The main file."""
-        return MAIN[self.kind]
+        return _MAIN.get(self.kind.split()[0], "net.onnx")
 
     def learn(self, folder: Path) -> Output:
         """Build every version once, in folders of their own."""

@@ -57,6 +57,7 @@ def write_onnx(
     opset: int | None = None,
     external: bool | None = None,
     inputs: Iterable[str | Path] = (),
+    sync: bool = False,
     progress: Progress | None = None,
 ) -> WrittenOnnx:
     """Write a graph and its weights as an ONNX file.
@@ -72,6 +73,7 @@ def write_onnx(
         external: whether weights stand in a file of their own; None puts them there only when
             the model would exceed what a single file can hold.
         inputs: files that must not be overwritten, such as the spec.
+        sync: whether the files are on the disk on return.
         progress: told of the bytes written.
 
     Returns:
@@ -87,7 +89,7 @@ def write_onnx(
     if not external and size > MAX_INLINE:
         return WrittenOnnx((), (*findings, _too_large(graph, path, size)))
     try:
-        with OutputSet(path, inputs=inputs) as out:
+        with OutputSet(path, inputs=inputs, durable=sync) as out:
             out.need(size)
             tally = _Tally(model.weights, progress)
             if external and any(_size(ref) >= _MIN_EXTERNAL for ref in model.weights):
