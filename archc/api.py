@@ -161,8 +161,7 @@ def build(
         optimize: whether ONNX holds the network as inference runs it fastest, or every layer and
             weight under its own name.
         dtype: what weights, inputs and outputs are: `float32`, `float16` or `bfloat16`.
-        with_preprocess: whether ONNX takes images of uint8, [N, H, W, C], and crops and
-            normalises them itself (`archc.graph.images`).
+        with_preprocess: whether ONNX takes uint8 images [N, H, W, C], crops and normalises them.
         max_parameters: a network with more is refused before anything is allocated.
         max_layers: layers and turns of loops that the spec may unfold to.
         max_file_size: bytes that the spec, and every file it imports, may have.
