@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from archc.targets.torch import TorchSource, emit_torch, load_module
 from archc.weights import ComputedWeights, RandomisedWeights, WeightSource, save_safetensors
 from tests.installed import opsets
 from tests.networks.rounding import Form, rounded
+from tests.networks.style import Written
 from tests.ops.harness import onnx_model, run_onnx
 
 Array = np.ndarray
@@ -56,25 +58,28 @@ class Prepared:
     expected: Results
 
 
-def compiled(text: str) -> Graph:
+def compiled(spec: str | Written) -> Graph:
     """The typed graph.
 
     Raises:
         AssertionError: archc refuses the spec.
     """
-    checked = check_source(Source("random.yaml", text))
+    made = Written(spec) if isinstance(spec, str) else spec
+    with tempfile.TemporaryDirectory(prefix="archc-imports-") as name:
+        made.save_imports(Path(name))
+        checked = check_source(Source("random.yaml", made.text), Path(name), made.variant)
     errors = [f"{d.code}: {d.message}" for d in checked.diagnostics if d.is_error]
     assert checked.graph is not None, errors[0]
     return checked.graph
 
 
-def check_targets(text: str, folder: Path, name: str, seed: int) -> Prepared:
+def check_targets(spec: str | Written, folder: Path, name: str, seed: int) -> Prepared:
     """Compare torch and ONNX in this process, and leave the source and its inputs in `folder`.
 
     Raises:
         AssertionError: something does not agree.
     """
-    graph = compiled(text)
+    graph = compiled(spec)
     sizes, problems = choose_sizes(graph, None, None)
     assert not problems, problems[0].message
     feed = draw_inputs(graph, sizes[seed % len(sizes)], seed)
@@ -87,7 +92,7 @@ def check_targets(text: str, folder: Path, name: str, seed: int) -> Prepared:
     wide = {name: doubled(x) for name, x in feed.items()}
     truth = run_module(graph, module.double(), wide)
     # Circular padding is there from opset 19 on.
-    taking = OPSETS[2:] if "circular" in text else OPSETS
+    taking = OPSETS[2:] if "circular" in (spec if isinstance(spec, str) else spec.text) else OPSETS
     opset = taking[seed % len(taking)]
     rewriting = optimised(graph)
     written = {

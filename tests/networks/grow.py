@@ -78,12 +78,27 @@ class Loop:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is there if a param says so, and what is in its place otherwise."""
+    """One of several bodies, by a param: `if`, any number of `elif`, `else`.
+
+    Attributes:
+        name: of the param.
+        bodies: two or more; whatever stands in those that are not taken.
+        index: of the body that is taken.
+    """
 
     name: str
-    holds: bool
-    body: Body
-    other: Body
+    bodies: tuple[Body, ...]
+    index: int
+
+    @property
+    def taken(self) -> Body:
+        """The body that is there."""
+        return self.bodies[self.index]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the param is a number and no flag."""
+        return len(self.bodies) > 2
 
 
 @dataclass(frozen=True)
@@ -148,7 +163,7 @@ def bodies_of(item: Any) -> list[Body]:
         case Branches():
             return [*item.branches, *([item.then] if item.then else [])]
         case Choice():
-            return [item.body, item.other]
+            return list(item.bodies)
     return []
 
 
@@ -330,11 +345,18 @@ class _Grower:
         return None
 
     def _choice(self, x: TensorType, depth: int) -> tuple[list[Any], TensorType] | None:
-        body, y = self._body(x, 3, named=False)
-        other, _ = self._body(x, 3, named=False)
-        if not body.items or not other.items:
-            return None
-        return [Choice(self._name("c"), True, body, other)], y
+        bodies, types = [], []
+        for _ in range(self.rng.choice([2, 2, 3, 4])):
+            left = self.left
+            body, y = self._body(x, 3, named=False)
+            if not body.items:
+                return None
+            bodies.append(body)
+            types.append(y)
+            self.left = left
+        index = self.rng.randrange(len(bodies))
+        self.left -= len(bodies[index].items)
+        return [Choice(self._name("c"), tuple(bodies), index)], types[index]
 
     def _call(self, x: TensorType, depth: int) -> tuple[list[Any], TensorType] | None:
         usable = [block for block in self.blocks if block[2] == x]

@@ -2,7 +2,8 @@
 
     python -m tests.networks.run --count 10000 [--first 0] [--failures FOLDER]
 
-A network that fails is made smaller as long as it fails, and written to `FOLDER` as a spec.
+Each is written in a way of its own (`drawn_style`). One that fails is made smaller as long as it
+fails, and written to a folder in `FOLDER` as a spec, with the file that it imports, if any.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from typing import Any
 
 import torch
 
-from archc.compile import check_source
-from archc.diagnostics import Source
 from tests.networks.check import check_fresh, check_targets, compiled
 from tests.networks.grow import Body, Network, Section, bodies_of, network
-from tests.networks.write import count_items, spec_of
+from tests.networks.style import Written, drawn_style
+from tests.networks.write import count_items, written
 
 BATCH = 40
 """Networks that one fresh process runs."""
@@ -47,10 +47,15 @@ def examine(numbers: Sequence[int], most: int = 200) -> dict[int, str]:
     return wrong
 
 
+def as_drawn(net: Network) -> Written:
+    """The network in the way of writing that its number draws."""
+    return written(net, drawn_style(net.seed))
+
+
 def attempt(net: Network, folder: Path) -> tuple[str, Any]:
     """What is wrong with a network in this process, or what a fresh one has to repeat."""
     try:
-        return "", check_targets(spec_of(net), folder, f"random{net.seed}", net.seed)
+        return "", check_targets(as_drawn(net), folder, f"random{net.seed}", net.seed)
     except Exception as error:
         return f"{type(error).__name__}: {error}", None
 
@@ -59,7 +64,7 @@ def fails_here(net: Network) -> bool:
     """Whether the spec is one that archc takes and a target then fails in this process."""
     with tempfile.TemporaryDirectory(prefix="archc-networks-") as name:
         try:
-            compiled(spec_of(net))
+            compiled(as_drawn(net))
         except Exception:
             return False
         return bool(attempt(net, Path(name))[0])
@@ -127,17 +132,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ops_of(number: int) -> list[str]:
-    graph = check_source(Source("random.yaml", spec_of(network(number)))).graph
-    return [] if graph is None else [node.op_name for node in graph.nodes]
+    try:
+        return [node.op_name for node in compiled(as_drawn(network(number))).nodes]
+    except AssertionError:
+        return []
 
 
 def _report(number: int, problem: str, folder: Path) -> None:
     net = network(number)
     print(f"network {number}: {problem[:300]}", flush=True)
     found = smaller(net, fails_here if fails_here(net) else fails_fresh)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"random{number}.yaml"
-    path.write_text(f"# {' '.join(problem.split())}\n{spec_of(found)}", encoding="utf-8")
+    made = as_drawn(found)
+    path = folder / f"random{number}" / "net.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = f" --variant {made.variant}" if made.variant else ""
+    head = f"# {' '.join(problem.split())}\n# net.yaml{chosen}\n"
+    path.write_text(head + made.text, encoding="utf-8")
+    made.save_imports(path.parent)
     sizes = f"{count_items(net.body)} to {count_items(found.body)} items"
     print(f"network {number}: {sizes}: {path}", flush=True)
 

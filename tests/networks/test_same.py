@@ -9,14 +9,18 @@ from pathlib import Path
 
 import onnx
 import pytest
+import yaml
 
+from archc.compile import check_file
 from archc.graph import Graph
 from archc.targets.expanded import expanded_spec
 from archc.targets.onnx import onnx_bytes
+from archc.targets.onnx.emit import emit_onnx
 from archc.weights import RandomisedWeights
 from tests.networks.check import compiled
 from tests.networks.grow import network
-from tests.networks.write import Style, spec_of
+from tests.networks.style import Style
+from tests.networks.write import spec_of, written
 from tests.zoo.catalogue import SPECS
 
 NUMBERS = range(int(os.environ.get("ARCHC_NETWORKS", "20")))
@@ -29,12 +33,23 @@ SAME_NAMES = {
     "keys in another order": Style(machine=True),
     "expressions for numbers": Style(expressions=True),
     "defaults written out": Style(full=True),
-    "all at once": Style(True, True, True, True, True),
+    "values by let": Style(lets=True),
+    "names with dots": Style(dotted=True),
+    "blocks imported": Style(imported=True),
+    "let, dots and imports": Style(lets=True, dotted=True, imported=True, expressions=True),
+    "all at once": Style(True, True, True, True, True, lets=True, dotted=True),
 }
 OTHER_NAMES = {
     "renamed": Style(prefix="other_"),
     "split into sections": Style(split=True),
-    "renamed and all at once": Style(True, True, True, True, True, prefix="other_"),
+    # A variant gives the network its name.
+    "a variant": Style(variants=True),
+    "a variant, let, dots and imports": Style(
+        lets=True, dotted=True, imported=True, variants=True, expressions=True
+    ),
+    "renamed and all at once": Style(
+        True, True, True, True, True, prefix="other_", lets=True, dotted=True
+    ),
 }
 
 
@@ -83,7 +98,7 @@ def nameless(graph: Graph) -> bytes:
 def test_another_way_of_writing_gives_the_same_bytes(way: str) -> None:
     for number in NUMBERS:
         net = network(number, 60)
-        first, second = compiled(spec_of(net)), compiled(spec_of(net, SAME_NAMES[way]))
+        first, second = compiled(written(net)), compiled(written(net, SAME_NAMES[way]))
         assert model(first) == model(second), (number, way)
         assert nameless(first) == nameless(second)
 
@@ -92,16 +107,45 @@ def test_another_way_of_writing_gives_the_same_bytes(way: str) -> None:
 def test_other_names_change_nothing_else(way: str) -> None:
     for number in NUMBERS:
         net = network(number, 60)
-        text = spec_of(net, OTHER_NAMES[way])
-        assert nameless(compiled(spec_of(net))) == nameless(compiled(text)), (number, way)
+        other = compiled(written(net, OTHER_NAMES[way]))
+        assert nameless(compiled(written(net))) == nameless(other), (number, way)
 
 
 def test_the_expanded_spec_gives_the_same_bytes() -> None:
     for number in NUMBERS:
-        graph = compiled(spec_of(network(number, 60)))
+        graph = compiled(written(network(number, 60)))
         again = compiled(expanded_spec(graph))
         assert model(again) == model(graph), number
         assert expanded_spec(again) == expanded_spec(graph)
+
+
+def architecture(graph: Graph) -> tuple[bytes, list[object]]:
+    """The model but for the numbers in its weights, and what is declared of these."""
+    written, _ = emit_onnx(graph, OPSET)
+    assert written is not None
+    header = written.header
+    for node in header.graph.node:
+        node.ClearField("metadata_props")
+    header.ClearField("metadata_props")
+    weights = [(ref.key, ref.alias, ref.weight) for ref in graph.weights()]
+    return header.SerializeToString(deterministic=True), weights
+
+
+def first_variant(path: Path) -> Graph:
+    """A network of a family of the zoo: without a variant, or else the first."""
+    for variant in (None, *yaml.safe_load(path.read_text(encoding="utf-8")).get("variants", ())):
+        graph = check_file(str(path), variant).graph
+        if graph is not None:
+            return graph
+    raise AssertionError(f"{path} has no variant that compiles")
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_expanded_zoo_gives_the_same_network(path: Path) -> None:
+    graph = first_variant(path)
+    again = compiled(expanded_spec(graph))
+    assert architecture(again) == architecture(graph)
+    assert expanded_spec(again) == expanded_spec(graph)
 
 
 @pytest.mark.parametrize("spec", ["lenet5", "squeezenet", "shufflenet_v2"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -24,70 +24,82 @@ from tests.networks.grow import (
     bodies_of,
 )
 from tests.networks.layers import BOUNDS, principal
+from tests.networks.style import CHOSEN, LIBRARY, OTHER, PLAIN, Style, Written
 
 
-@dataclass(frozen=True)
-class Style:
-    """How a network is written; every style means the same network.
-
-    Attributes:
-        inline_blocks: each use of a block is a section.
-        unroll: each turn of a loop stands by itself, and each choice is made.
-        machine: layers are `{op: ..., ...}` with their keys in any order.
-        expressions: whole numbers are expressions.
-        full: attributes that have defaults are written out, and there are no `defaults`.
-        prefix: put in front of every name.
-        split: the top level stands in two sections.
-    """
-
-    inline_blocks: bool = False
-    unroll: bool = False
-    machine: bool = False
-    expressions: bool = False
-    full: bool = False
-    prefix: str = ""
-    split: bool = False
+def written(network: Network, style: Style = PLAIN) -> Written:
+    """The network as YAML, with the files that it imports."""
+    return _Writer(network, style).written()
 
 
-def spec_of(network: Network, style: Style = Style()) -> str:
-    """The network as YAML."""
-    return _Writer(network, style).text()
+def spec_of(network: Network, style: Style = PLAIN) -> str:
+    """The network as YAML, in a style of one file without variants."""
+    made = written(network, style)
+    assert not made.files and made.variant is None
+    return made.text
+
+
+@dataclass
+class _Definitions:
+    """What a file defines beside its layers."""
+
+    params: dict[str, Any] = field(default_factory=dict)
+    lets: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[str, Any] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        named = {"params": self.params, "let": self.lets, "blocks": self.blocks}
+        return {name: value for name, value in named.items() if value}
 
 
 class _Writer:
     def __init__(self, network: Network, style: Style) -> None:
         self.net, self.style = network, style
         self.rng = random.Random(network.seed)
-        self.blocks: dict[str, Any] = {}
-        self.params: dict[str, Any] = {}
+        self.file = _Definitions()
+        # What blocks need stands where they stand.
+        self.library = _Definitions() if style.imported else self.file
+        self.here = self.file
         self.variable = 0
         self.param: int | None = None
         self.turn: int | str | None = None
+        self.dots = ""
+        self.ends: dict[str, str] = {}
 
-    def text(self) -> str:
+    def written(self) -> Written:
         layers: Any = self._named(self.net.body)
-        outputs = [self._own(name) for name in self.net.outputs]
+        outputs = [self._reference(name) for name in self.net.outputs]
         if self.style.split and len(layers) > 1:
             layers, outputs = self._split(layers, outputs)
         spec: dict[str, Any] = {"archc": 1, "name": f"random{self.net.seed}"}
-        if self.params:
-            spec["params"] = self.params
+        files: dict[str, str] = {}
+        if self.library.blocks and self.style.imported:
+            spec["import"] = [LIBRARY]
+            files[LIBRARY] = _yaml({"archc": 1, **self.library.as_data()})
+        variant = None
+        given = self.file.params
+        if given and self.style.variants:
+            variant = CHOSEN
+            self.file.params, spec["variants"] = _by_variant(given)
         spec["inputs"] = {name: _input(type_) for name, type_ in self.net.inputs.items()}
         if self.net.defaults and not self.style.full:
             spec["defaults"] = self.net.defaults
-        if self.blocks:
-            spec["blocks"] = self.blocks
+        spec |= self.file.as_data()
         spec["layers"] = layers
         if outputs:
             # Names of their own: that of a layer may be the key of its weight, too.
             spec["outputs"] = {f"y{i}": name for i, name in enumerate(outputs)}
-        return str(yaml.dump(spec, Dumper=_Dumper, sort_keys=False, width=10_000))
+        return Written(_yaml(spec), files, variant)
 
     def _split(self, layers: dict[str, Any], outputs: list[str]) -> tuple[Any, list[str]]:
         """The top level in two sections."""
         names = list(layers)
         at = len(names) // 2
+        while at < len(names) and names[at].startswith(("elif ", "else")):
+            at += 1  # alternatives stand together
         first, second = names[:at], names[at:]
+        if not second:
+            return layers, outputs
         for name in second:
             if isinstance(layers[name], dict) and "from" in layers[name]:
                 layers[name]["from"] = _within(layers[name]["from"], "first", first)
@@ -104,14 +116,40 @@ class _Writer:
         # What is empty is the input itself, which only a list says.
         return self._named(body) if body.named and body.items else self._listed(body)
 
-    def _named(self, body: Body) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+    def _named(self, body: Body, made: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A mapping of layers: a new one, or `made` with what the body adds."""
+        made = {} if made is None else made
         for item in body.items:
-            if isinstance(item, (Loop, Choice)):
-                made |= self._control(item, named=True)
+            if isinstance(item, Choice):
+                made |= self._choice(item, named=True, ending="else" not in made)
+            elif isinstance(item, Loop):
+                made |= self._loop(item, named=True)
+            elif isinstance(item, Section) and self._flat(item.body):
+                self._dotted(item, made)
             else:
-                made[self._label(item.name)] = self._item(item)
+                made[self.dots + self._label(item.name)] = self._item(item)
         return made
+
+    def _flat(self, body: Body) -> bool:
+        """Whether a section is written by dots: it is then no level, which a name stands for."""
+        chain = [item for item in body.items if not isinstance(item, Side)]
+        ends = bool(chain) and not isinstance(chain[-1], (Loop, Choice))
+        return self.style.dotted and body.named and ends
+
+    def _dotted(self, section: Section, made: dict[str, Any]) -> None:
+        """Add the layers of a section, each under its whole name."""
+        outer, turn = self.dots, self.turn
+        self.dots += self._label(section.name) + "."
+        self.turn = None
+        self._named(section.body, made)
+        last = [item for item in section.body.items if not isinstance(item, Side)][-1]
+        end = self._reference(last.name)
+        self.dots, self.turn = outer, turn
+        self.ends[section.name] = end
+
+    def _reference(self, name: str) -> str:
+        """A layer of this level, or what a section without a level of its own ends with."""
+        return self.ends.get(name) or self.dots + self._label(name)
 
     def _label(self, name: str) -> str:
         turn = "" if self.turn is None else f"_{self.turn}"
@@ -120,17 +158,16 @@ class _Writer:
     def _listed(self, body: Body) -> list[Any]:
         made: list[Any] = []
         for item in body.items:
-            if isinstance(item, (Loop, Choice)):
-                found = self._control(item, named=False)
-                made += found
+            if isinstance(item, Choice):
+                made += self._choice(item, named=False)
+            elif isinstance(item, Loop):
+                made += self._loop(item, named=False)
             else:
                 made.append(self._item(item))
         return made
 
-    def _control(self, item: Loop | Choice, *, named: bool) -> Any:
+    def _loop(self, item: Loop, *, named: bool) -> Any:
         body = Body(item.body.items, named)
-        if isinstance(item, Choice):
-            return self._choice(item, body, named)
         if self.style.unroll:
             outer = self.turn
             turns = []
@@ -149,16 +186,21 @@ class _Writer:
         loop = {f"for {variable} in range({self._number(item.count)})": inner}
         return loop if named else [loop]
 
-    def _choice(self, item: Choice, body: Body, named: bool) -> Any:
+    def _choice(self, item: Choice, *, named: bool, ending: bool = True) -> Any:
+        """Alternatives; `ending` says whether the last may be an `else`."""
         if self.style.unroll:
-            return self._body(body)
+            return self._body(Body(item.taken.items, named))
         param = f"with_{item.name}"
-        self.params[param] = item.holds
-        inner = self._body(body)
-        if named:
-            return {f"if {param}": inner}
-        other = self._body(Body(item.other.items, False))
-        return [{f"if {param}": inner, "else": other}]
+        self.here.params[param] = item.index if item.is_number else item.index == 0
+        made: dict[str, Any] = {}
+        for index, body in enumerate(item.bodies):
+            flag = f"not {param}" if index else param
+            condition = f"{param} == {index}" if item.is_number else flag
+            word = f"{'elif' if index else 'if'} {condition}"
+            if ending and index == len(item.bodies) - 1:
+                word = "else"
+            made[word] = self._body(Body(body.items, named))
+        return made if named else [made]
 
     # -- items ----------------------------------------------------------------------------
 
@@ -187,9 +229,10 @@ class _Writer:
 
     def _level(self, body: Body) -> Any:
         """A body that is a level of its own: no turn of a loop has to be told in its names."""
-        outer, self.turn = self.turn, None
+        outer, dots = self.turn, self.dots
+        self.turn, self.dots = None, ""
         made = self._body(body)
-        self.turn = outer
+        self.turn, self.dots = outer, dots
         return made
 
     def _inner(self, body: Body) -> Any:
@@ -202,14 +245,14 @@ class _Writer:
     def _call(self, item: Call) -> Any:
         if self.style.inline_blocks:
             return self._level(item.body)
-        if item.block not in self.blocks:
-            self.blocks[item.block] = {}  # keeps the order in which they are used
-            outer, self.param = self.param, item.value
+        if item.block not in self.library.blocks:
+            self.library.blocks[item.block] = {}  # keeps the order in which they are used
+            outer, here = self.param, self.here
+            self.param, self.here = item.value, self.library
             block: dict[str, Any] = {"params": {"width": "int"}} if item.value is not None else {}
-            body = item.body
-            block["body"] = self._level(body)
-            self.blocks[item.block] = block
-            self.param = outer
+            block["body"] = self._level(item.body)
+            self.library.blocks[item.block] = block
+            self.param, self.here = outer, here
         return item.block if item.value is None else {item.block: self._number(item.value)}
 
     def _layer(self, item: Layer) -> Any:
@@ -220,10 +263,10 @@ class _Writer:
         if self.style.full:
             attributes = self._in_full(item.op, attributes)
         values = {name: self._value(value) for name, value in attributes.items()}
-        values |= {name: self._own(source) for name, source in item.refers.items()}
+        values |= {name: self._reference(source) for name, source in item.refers.items()}
         keys: dict[str, Any] = {}
         if item.sources:
-            names = [self._label(source) for source in item.sources]
+            names = [self._reference(source) for source in item.sources]
             keys["from"] = names if len(names) > 1 else names[0]
         if item.own_init:
             keys["init"] = item.own_init
@@ -240,9 +283,9 @@ class _Writer:
     def _in_full(self, op: str, attributes: dict[str, Any]) -> dict[str, Any]:
         """With the defaults of the file and of the op."""
         given = {**self.net.defaults.get(op, {}), **attributes}
-        for name, field in OPS[op].model_fields.items():
-            default = field.get_default(call_default_factory=True)
-            plain = isinstance(default, (bool, int, float, str)) and not field.is_required()
+        for name, declared in OPS[op].model_fields.items():
+            default = declared.get_default(call_default_factory=True)
+            plain = isinstance(default, (bool, int, float, str)) and not declared.is_required()
             if name not in given and plain and name not in OPS[op].references:
                 given[name] = default
         return given
@@ -250,9 +293,30 @@ class _Writer:
     def _value(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self._value(item) for item in value]
+        if value == "N" and self.style.imported and self.here is self.library:
+            return "in_shape[0]"  # another file has no symbol of that name
         return self._number(value) if type(value) is int else value
 
     def _number(self, value: int) -> Any:
+        if self.style.lets and value >= 0 and self.rng.random() < 0.3:
+            return self._let(value)
+        return self._literal(value)
+
+    def _let(self, value: int) -> str:
+        """The name of a value that is computed from another."""
+        lets, params = self.here.lets, self.here.params
+        name = f"value{len(lets)}"
+        numbers = {n: v for n, v in params.items() if type(v) is int}
+        if lets and self.rng.random() < 0.3:
+            lets[name] = f"{value} + 0 * {self.rng.choice(list(lets)[:8])}"
+        elif numbers and self.rng.random() < 0.5:
+            param = self.rng.choice(list(numbers))
+            lets[name] = f"{value - numbers[param]} + {param}"
+        else:
+            lets[name] = self._literal(value)
+        return name
+
+    def _literal(self, value: int) -> Any:
         if not self.style.expressions or value < 0:
             return value
         other = self.rng.randint(1, 9)
@@ -266,6 +330,18 @@ class _Writer:
                 f"{value} if {other} > 0 else {other}",
             ]
         )
+
+
+def _by_variant(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Params without their values, or with wrong ones, and the variants that give some."""
+    others = {n: not v if isinstance(v, bool) else v + 1 for n, v in params.items()}
+    kinds = {n: "bool" if isinstance(v, bool) else "int" for n, v in params.items()}
+    declared = {n: kinds[n] if i % 2 else others[n] for i, n in enumerate(params)}
+    return declared, {OTHER: others, CHOSEN: params}
+
+
+def _yaml(data: Any) -> str:
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000))
 
 
 def _within(source: str | list[str], section: str, names: list[str]) -> Any:
