@@ -92,7 +92,8 @@ def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
         case Normal(mean, std):
             numbers = rng.standard_normal(count, dtype=np.float32)
             numbers *= np.float32(std)
-            numbers += np.float32(mean)
+            if mean:
+                numbers += np.float32(mean)
             return numbers
         case TruncatedNormal(mean, std, low, high):
             return _truncated(rng, count, mean, std, (low, high))

@@ -16,6 +16,7 @@ from archc.diagnostics import Diagnostic
 from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputFile, atomic_file
 from archc.types import DType
+from archc.weights.ahead import made_ahead
 from archc.weights.guards import MAX_HEADER
 from archc.weights.source import WeightSource
 
@@ -71,10 +72,11 @@ def write_safetensors(graph: Graph, weights: WeightSource, file: OutputFile) -> 
     header = _header(refs, graph.ties())
     digest = hashlib.sha256(header)
     file.write(header)
-    for ref in refs:
-        for chunk in weights.chunks(ref):
-            digest.update(chunk)
-            file.write(chunk)
+    with made_ahead(weights, refs) as made:
+        for ref in refs:
+            for chunk in made.chunks(ref):
+                digest.update(chunk)
+                file.write(chunk)
     file.amend(header.index(_UNSIGNED), digest.hexdigest().encode())
 
 

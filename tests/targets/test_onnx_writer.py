@@ -13,13 +13,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from archc.graph import Graph
 from archc.graph.graph import WeightRef
 from archc.targets.onnx import emit_onnx, onnx_bytes, write_onnx, writer
-from archc.targets.onnx.wire import frame, varint
 from archc.weights import DrawnWeights, RandomisedWeights
 from tests.targets.graphs import SPEC, Net, small_net
 from tests.targets.onnx_types import check, run
@@ -63,19 +60,6 @@ def test_the_file_is_what_onnx_itself_would_read_and_write(tmp_path: Path) -> No
     whole.graph.initializer.extend(model.graph.initializer)
     assert whole.SerializeToString(deterministic=True) == model.SerializeToString(
         deterministic=True
-    )
-
-
-@given(st.integers(0, 2**63 - 1))
-def test_varint_is_protobuf_s(value: int) -> None:
-    tag = b"\x08"  # field 1, a varint
-    assert tag + varint(value) == onnx.TensorProto(dims=[value]).SerializeToString()
-
-
-@given(st.sampled_from([0, 1, 127, 128, 300, 16383, 16384, 70000]))
-def test_frame_is_protobuf_s(length: int) -> None:
-    assert frame(9, length) + bytes(length) == (
-        onnx.TensorProto(raw_data=bytes(length)).SerializeToString()
     )
 
 

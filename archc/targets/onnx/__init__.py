@@ -1,6 +1,6 @@
 """ONNX written directly from the typed graph: no tracing, no torch.
 
-Importing this package imports onnx; import it where a model is written.
+Importing this package imports numpy; import it where a model is written.
 """
 
 from __future__ import annotations

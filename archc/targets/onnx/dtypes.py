@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import onnx
-
 from archc.diagnostics import Diagnostic
 from archc.targets.onnx.builder import OnnxNode
 from archc.targets.onnx.layer import located
@@ -50,6 +48,8 @@ def untaken_dtypes(
 
 def _takes(op_type: str, index: int, dtype: str, opset: int) -> bool:
     """Whether an operator takes a dtype as its input number `index`."""
+    import onnx
+
     schema = onnx.defs.get_schema(op_type, opset)
     declared = schema.inputs[min(index, len(schema.inputs) - 1)].type_str
     for constraint in schema.type_constraints:

@@ -21,7 +21,7 @@ from archc.targets.onnx.opsets import (
     max_opset,
     opset_supported,
 )
-from archc.targets.onnx.proto import model_proto
+from archc.targets.onnx.proto import ModelBytes, model_bytes
 from archc.targets.onnx.sizes import RuntimeSizes
 from archc.types import DType
 
@@ -34,15 +34,22 @@ class OnnxModel:
     """A model whose weights are still to be written.
 
     Attributes:
-        header: everything but the weights' initializers.
+        written: everything but the weights' initializers.
         weights: the weights that its nodes read, in the order they are written.
         values: name of a value in the graph -> name of the same value in the model, for every
             layer that is exported.
     """
 
-    header: onnx.ModelProto
+    written: ModelBytes
     weights: tuple[WeightRef, ...]
     values: Mapping[str, str]
+
+    @property
+    def header(self) -> onnx.ModelProto:
+        """What is written, read by onnx."""
+        import onnx
+
+        return onnx.ModelProto.FromString(self.written.framed(0))
 
 
 def emit_onnx(graph: Graph, opset: int | None = None) -> tuple[OnnxModel | None, list[Diagnostic]]:
@@ -75,8 +82,8 @@ def emit_onnx(graph: Graph, opset: int | None = None) -> tuple[OnnxModel | None,
     renamed = _name_outputs(layers, outputs, values, builder)
     used = tuple(ref for ref in graph.weights() if ref.key in builder.weights)
     names = {name: renamed.get(operand.name, operand.name) for name, operand in values.items()}
-    header = model_proto(graph, layers, outputs, builder, opset)
-    return OnnxModel(header, used, names), sink.sorted()
+    written = model_bytes(graph, layers, outputs, builder, opset)
+    return OnnxModel(written, used, names), sink.sorted()
 
 
 def _dtypes(graph: Graph, builder: GraphBuilder) -> dict[str, DType]:

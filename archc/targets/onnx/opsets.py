@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-import onnx
-
 from archc.types import DType
 
 DEFAULT_OPSET = 20
@@ -30,6 +28,8 @@ def max_opset() -> int:
 
 def defined_opset() -> int:
     """The highest opset that the installed onnx defines, whether or not onnxruntime takes it."""
+    import onnx
+
     return int(onnx.defs.onnx_opset_version())
 
 
@@ -52,6 +52,10 @@ def ask_for(opset: int) -> str:
 
 def ir_version(opset: int) -> int:
     """The lowest IR version that carries the opset and the metadata of nodes."""
+    if opset <= _SURELY_KNOWN:
+        return _MIN_IR
+    import onnx
+
     id_ = onnx.helper.make_opsetid("", opset)
     return max(_MIN_IR, int(onnx.helper.find_min_ir_version_for([id_])))
 
@@ -73,6 +77,8 @@ def _runtime_opset(wanted: int) -> int:
 
 
 def _identity_model(opset: int) -> bytes:
+    import onnx
+
     float_ = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [1])
     x, y = (onnx.helper.make_value_info(name, float_) for name in ("x", "y"))
     node = onnx.helper.make_node("Identity", ["x"], ["y"])

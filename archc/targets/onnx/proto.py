@@ -1,44 +1,70 @@
-"""Protobuf messages of a model: everything but the weights' data."""
+"""A model as onnx.proto defines it: everything but the weights' data.
+
+Fields stand in the order of their numbers, as protobuf writes them.
+Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-
-import onnx
 
 from archc.diagnostics import Span
 from archc.graph.graph import Graph, Node, Value
 from archc.ops.base import OnnxAttribute
 from archc.ops.conditions import Condition
+from archc.records import dataclass
 from archc.targets.onnx.builder import GraphBuilder, OnnxNode
 from archc.targets.onnx.opsets import ir_version
+from archc.targets.onnx.wire import content, frame, integer, single, text
 from archc.types import DType, TensorType, format_dim, is_static
 from archc.version import __version__
 
 DATA_TYPES: dict[DType, int] = {
-    DType.FLOAT32: onnx.TensorProto.FLOAT,
-    DType.FLOAT64: onnx.TensorProto.DOUBLE,
-    DType.FLOAT16: onnx.TensorProto.FLOAT16,
-    DType.BFLOAT16: onnx.TensorProto.BFLOAT16,
-    DType.INT64: onnx.TensorProto.INT64,
-    DType.INT32: onnx.TensorProto.INT32,
-    DType.INT8: onnx.TensorProto.INT8,
-    DType.UINT8: onnx.TensorProto.UINT8,
-    DType.BOOL: onnx.TensorProto.BOOL,
+    DType.FLOAT32: 1,
+    DType.UINT8: 2,
+    DType.INT8: 3,
+    DType.INT32: 6,
+    DType.INT64: 7,
+    DType.BOOL: 9,
+    DType.FLOAT16: 10,
+    DType.FLOAT64: 11,
+    DType.BFLOAT16: 16,
 }
+"""TensorProto.DataType."""
+
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
+_FLOAT, _INT, _STRING, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 6, 7, 8  # AttributeProto.AttributeType
+_EXTERNAL = 1  # TensorProto.DataLocation
 
 _RELATIONS = {"equal": "{} == {}", "at-least": "{} >= {}", "divisible": "{} % {} == 0"}
 
 
-def model_proto(
+@dataclass(frozen=True, slots=True)
+class ModelBytes:
+    """A model as bytes, without its weights.
+
+    Attributes:
+        outer: the fields of the ModelProto but for its graph.
+        graph: the GraphProto; initializers may be appended.
+    """
+
+    outer: bytes
+    graph: bytes
+
+    def framed(self, more: int) -> bytes:
+        """The model up to the end of its graph, of which `more` bytes are to follow."""
+        return self.outer + frame(_MODEL_GRAPH, len(self.graph) + more) + self.graph
+
+
+def model_bytes(
     graph: Graph,
     layers: Sequence[Node],
     outputs: Mapping[str, Value],
     builder: GraphBuilder,
     opset: int,
-) -> onnx.ModelProto:
+) -> ModelBytes:
     """The model without its weights.
 
     Args:
@@ -48,43 +74,57 @@ def model_proto(
         builder: its nodes.
         opset: version of the default operator set.
     """
-    model = onnx.ModelProto(
-        ir_version=ir_version(opset),
-        producer_name="archc",
-        producer_version=__version__,
-        doc_string=graph.doc,
-        opset_import=[onnx.OperatorSetIdProto(domain="", version=opset)],
-    )
-    _add_metadata(model, _model_metadata(graph, layers))
-    proto = model.graph
-    proto.name = graph.name
-    proto.node.extend(_node_proto(node) for node in builder.nodes)
-    proto.input.extend(_value_info(value.name, value.type) for value in graph.inputs)
-    proto.output.extend(_value_info(name, value.type) for name, value in outputs.items())
-    proto.value_info.extend(
-        _value_info(name, type_) for name, type_ in builder.types.items() if name not in outputs
-    )
+    outer = [
+        integer(1, ir_version(opset)),
+        text(2, "archc"),
+        text(3, __version__),
+        text(6, graph.doc),
+        content(8, text(1, "") + integer(2, opset)),
+        *_metadata(14, _model_metadata(graph, layers)),
+    ]
+    inner = [content(1, _node(node)) for node in builder.nodes]
+    inner.append(text(2, graph.name))
     for constant in builder.constants.values():
-        proto.initializer.append(tensor_proto(constant.name, constant.type))
-        proto.initializer[-1].raw_data = constant.data
-    return model
-
-
-def tensor_proto(name: str, type_: TensorType) -> onnx.TensorProto:
-    """An initializer without data."""
-    return onnx.TensorProto(
-        dims=[dim for dim in type_.shape if is_static(dim)],
-        data_type=DATA_TYPES[type_.dtype],
-        name=name,
+        header = tensor_header(constant.name, constant.type)
+        inner.append(initializer(header + content(_TENSOR_RAW_DATA, constant.data)))
+    inner += (content(11, _value_info(value.name, value.type)) for value in graph.inputs)
+    inner += (content(12, _value_info(name, value.type)) for name, value in outputs.items())
+    inner += (
+        content(13, _value_info(name, type_))
+        for name, type_ in builder.types.items()
+        if name not in outputs
     )
+    return ModelBytes(b"".join(outer), b"".join(inner))
 
 
-def _node_proto(node: OnnxNode) -> onnx.NodeProto:
-    proto = onnx.NodeProto(
-        op_type=node.op_type, name=node.name, input=node.inputs, output=node.outputs
-    )
-    for name, value in sorted(node.attributes.items()):
-        proto.attribute.append(_attribute_proto(name, value))
+def initializer(tensor: bytes) -> bytes:
+    """A TensorProto as a field of the graph."""
+    return content(_GRAPH_INITIALIZER, tensor)
+
+
+def inline_initializer(name: str, type_: TensorType, size: int) -> bytes:
+    """What stands before `size` bytes of raw data of an initializer, its last field."""
+    header = tensor_header(name, type_) + frame(_TENSOR_RAW_DATA, size)
+    return frame(_GRAPH_INITIALIZER, len(header) + size) + header
+
+
+def external_initializer(name: str, type_: TensorType, place: Mapping[str, str]) -> bytes:
+    """An initializer whose data stand in another file."""
+    entries = b"".join(_metadata(13, place))
+    return initializer(tensor_header(name, type_) + entries + integer(14, _EXTERNAL))
+
+
+def tensor_header(name: str, type_: TensorType) -> bytes:
+    """The TensorProto of an initializer up to its data."""
+    dims = (integer(1, dim) for dim in type_.shape if is_static(dim))
+    return b"".join(dims) + integer(2, DATA_TYPES[type_.dtype]) + text(8, name)
+
+
+def _node(node: OnnxNode) -> bytes:
+    parts = [text(1, name) for name in node.inputs]
+    parts += (text(2, name) for name in node.outputs)
+    parts += (text(3, node.name), text(4, node.op_type))
+    parts += (content(5, _attribute(*item)) for item in sorted(node.attributes.items()))
     if node.layer is not None:
         span = node.layer.span
         metadata = {
@@ -92,41 +132,33 @@ def _node_proto(node: OnnxNode) -> onnx.NodeProto:
             "archc.spec": _base_name(span),
             "archc.line": str(span.line),
         }
-        _add_metadata(proto, metadata)
-    return proto
+        parts += _metadata(9, metadata)
+    return b"".join(parts)
 
 
-def _attribute_proto(name: str, value: OnnxAttribute) -> onnx.AttributeProto:
-    proto = onnx.AttributeProto(name=name)
+def _attribute(name: str, value: OnnxAttribute) -> bytes:
+    start = text(1, name)
     if isinstance(value, int):
-        proto.type, proto.i = onnx.AttributeProto.INT, value
-    elif isinstance(value, float):
-        proto.type, proto.f = onnx.AttributeProto.FLOAT, value
-    elif isinstance(value, str):
-        proto.type, proto.s = onnx.AttributeProto.STRING, value.encode()
-    elif any(isinstance(item, str) for item in value):
-        proto.type = onnx.AttributeProto.STRINGS
-        proto.strings.extend(str(item).encode() for item in value)
-    elif any(isinstance(item, float) for item in value):
-        proto.type = onnx.AttributeProto.FLOATS
-        proto.floats.extend(value)
-    else:
-        proto.type = onnx.AttributeProto.INTS
-        proto.ints.extend(value)
-    return proto
+        return start + integer(3, value) + integer(20, _INT)
+    if isinstance(value, float):
+        return start + single(2, value) + integer(20, _FLOAT)
+    if isinstance(value, str):
+        return start + text(4, value) + integer(20, _STRING)
+    if any(isinstance(item, str) for item in value):
+        return b"".join([start, *(text(9, str(item)) for item in value), integer(20, _STRINGS)])
+    if any(isinstance(item, float) for item in value):
+        return b"".join([start, *(single(7, float(item)) for item in value), integer(20, _FLOATS)])
+    return b"".join([start, *(integer(8, int(item)) for item in value), integer(20, _INTS)])
 
 
-def _value_info(name: str, type_: TensorType) -> onnx.ValueInfoProto:
-    proto = onnx.ValueInfoProto(name=name)
-    tensor = proto.type.tensor_type
-    tensor.elem_type = DATA_TYPES[type_.dtype]
-    tensor.shape.SetInParent()  # rank 0 is a known shape too
-    for dim in type_.shape:
-        if is_static(dim):
-            tensor.shape.dim.add().dim_value = dim
-        else:
-            tensor.shape.dim.add().dim_param = format_dim(dim)
-    return proto
+def _value_info(name: str, type_: TensorType) -> bytes:
+    dims = [
+        content(1, integer(1, dim) if is_static(dim) else text(2, format_dim(dim)))
+        for dim in type_.shape
+    ]
+    # The shape stands there without dims, too: rank 0 is a known shape.
+    tensor = integer(1, DATA_TYPES[type_.dtype]) + content(2, b"".join(dims))
+    return text(1, name) + content(2, content(1, tensor))
 
 
 def _model_metadata(graph: Graph, layers: Sequence[Node]) -> dict[str, str]:
@@ -175,6 +207,7 @@ def _base_name(span: Span) -> str:
     return PurePath(span.source.name.replace("\\", "/")).name
 
 
-def _add_metadata(proto: onnx.ModelProto | onnx.NodeProto, entries: Mapping[str, str]) -> None:
-    for key, text in entries.items():
-        proto.metadata_props.add(key=key, value=text)
+def _metadata(field: int, entries: Mapping[str, str]) -> Iterator[bytes]:
+    """Entries of a map that is written as StringStringEntryProto messages."""
+    for key, value in entries.items():
+        yield content(field, text(1, key) + text(2, value))

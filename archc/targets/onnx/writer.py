@@ -6,16 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import onnx
-
 from archc.diagnostics import Diagnostic, SpecError
 from archc.graph.graph import Graph, WeightRef
 from archc.output import OutputError, OutputSet
 from archc.records import dataclass
 from archc.targets.onnx.emit import OnnxModel, emit_onnx
-from archc.targets.onnx.proto import tensor_proto
-from archc.targets.onnx.wire import frame
+from archc.targets.onnx.proto import external_initializer, inline_initializer
 from archc.types import TensorType
+from archc.weights.ahead import made_ahead
 from archc.weights.source import WeightSource
 
 Progress = Callable[[int, int], None]
@@ -30,10 +28,6 @@ _GRANULARITY = (
     65536  # ... and on Windows on an allocation unit, which costs too much for small ones
 )
 _LARGE = 1 << 20
-
-_MODEL_GRAPH = onnx.ModelProto.GRAPH_FIELD_NUMBER
-_GRAPH_INITIALIZER = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
-_TENSOR_RAW_DATA = onnx.TensorProto.RAW_DATA_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +83,15 @@ def write_onnx(
     if not external and size > MAX_INLINE:
         return WrittenOnnx((), (*findings, _too_large(graph, path, size)))
     try:
-        with OutputSet(path, inputs=inputs, durable=sync) as out:
+        with (
+            OutputSet(path, inputs=inputs, durable=sync) as out,
+            made_ahead(weights, _in_order(model, external)) as made,
+        ):
             out.need(size)
             tally = _Tally(model.weights, progress)
             if external and any(_size(ref) >= _MIN_EXTERNAL for ref in model.weights):
-                framed = _write_data(model, weights, out, tally)
-            for part in _stream(framed, weights, tally):
+                framed = _write_data(model, made, out, tally)
+            for part in _stream(framed, made, tally):
                 out.main.write(part)
     except OutputError as error:
         return WrittenOnnx((), (*findings, error.diagnostic))
@@ -147,13 +144,16 @@ class _Framed:
     size: int
 
 
+def _in_order(model: OnnxModel, external: bool) -> list[WeightRef]:
+    """The weights in the order in which they are written."""
+    return sorted(model.weights, key=lambda ref: external and _size(ref) < _MIN_EXTERNAL)
+
+
 def _inline_frames(model: OnnxModel) -> _Framed:
     """The model with all weights inside."""
     tensors: list[tuple[bytes, WeightRef | None]] = []
     for ref in model.weights:
-        header = _tensor_header(ref).SerializeToString(deterministic=True)
-        header += frame(_TENSOR_RAW_DATA, _size(ref))
-        tensors.append((frame(_GRAPH_INITIALIZER, len(header) + _size(ref)) + header, ref))
+        tensors.append((inline_initializer(ref.key, _type(ref), _size(ref)), ref))
     return _frames(model, tensors)
 
 
@@ -162,14 +162,9 @@ def _frames(model: OnnxModel, tensors: list[tuple[bytes, WeightRef | None]]) -> 
 
     Fields of a message may stand in any order, so what streams comes last.
     """
-    shell = onnx.ModelProto()
-    shell.CopyFrom(model.header)
-    shell.ClearField("graph")
-    outer = shell.SerializeToString(deterministic=True)
-    inner = model.header.graph.SerializeToString(deterministic=True)
-    body = len(inner) + sum(len(piece) + _size(ref) for piece, ref in tensors)
-    start = outer + frame(_MODEL_GRAPH, body)
-    return _Framed(((start + inner, None), *tensors), len(start) + body)
+    more = sum(len(piece) + _size(ref) for piece, ref in tensors)
+    start = model.written.framed(more)
+    return _Framed(((start, None), *tensors), len(start) + more)
 
 
 def _stream(framed: _Framed, weights: WeightSource, tally: _Tally) -> Iterator[bytes | memoryview]:
@@ -210,18 +205,14 @@ def _external_frames(model: OnnxModel, offsets: dict[str, int], location: str) -
         if ref is None or ref.key not in offsets:
             tensors.append((piece, ref))
             continue
-        tensor = _tensor_header(ref)
-        tensor.data_location = onnx.TensorProto.EXTERNAL
         place = {"location": location, "offset": offsets[ref.key], "length": _size(ref)}
-        for key, value in place.items():
-            tensor.external_data.add(key=key, value=str(value))
-        data = tensor.SerializeToString(deterministic=True)
-        tensors.append((frame(_GRAPH_INITIALIZER, len(data)) + data, None))
+        entries = {key: str(value) for key, value in place.items()}
+        tensors.append((external_initializer(ref.key, _type(ref), entries), None))
     return _frames(model, tensors)
 
 
-def _tensor_header(ref: WeightRef) -> onnx.TensorProto:
-    return tensor_proto(ref.key, TensorType(ref.weight.shape, ref.weight.dtype))
+def _type(ref: WeightRef) -> TensorType:
+    return TensorType(ref.weight.shape, ref.weight.dtype)
 
 
 def _size(ref: WeightRef | None) -> int:

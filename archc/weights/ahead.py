@@ -1,0 +1,111 @@
+"""Weights made by threads while those before them are being written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from archc.graph.graph import WeightRef
+from archc.weights.source import WeightSource
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from archc.weights.source import Array
+
+_WORKERS = 2  # more would only wait for the disk
+_AHEAD = 8 << 20  # bytes that are made, or being made, before their turn
+_LARGEST = 10 << 20  # a larger weight is made chunk by chunk, when its turn comes
+_TASK = 1 << 20  # bytes of small weights that one task makes
+_WORTHWHILE = 4 << 20  # bytes of all weights from which threads are worth their start
+
+Chunks = deque[memoryview]
+
+
+@contextmanager
+def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[WeightSource]:
+    """A source whose chunks are made by threads before they are asked for.
+
+    Drawing and computing release the interpreter's lock, and so does writing. Little is ahead, so
+    that memory stays small.
+
+    Args:
+        source: where the numbers come from; it has to bear being asked by several threads.
+        refs: the weights in the order in which they will be asked for.
+    """
+    order = list(refs)
+    if sum(map(_size, order)) < _WORTHWHILE:
+        yield source
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="archc-weights")
+    try:
+        yield _Ahead(source, _tasks(order), pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Ahead:
+    def __init__(
+        self, source: WeightSource, tasks: Iterable[list[WeightRef]], pool: ThreadPoolExecutor
+    ) -> None:
+        self._source = source
+        self._tasks = deque(tasks)
+        self._pool = pool
+        self._begun: deque[tuple[list[WeightRef], Future[list[Chunks]], int]] = deque()
+        self._bytes = 0  # of what was begun
+        self._made: deque[tuple[WeightRef, Chunks]] = deque()
+
+    def array(self, ref: WeightRef) -> Array:
+        """The whole weight; see `WeightSource.array`."""
+        return self._source.array(ref)
+
+    def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
+        """Raw data; see `WeightSource.chunks`."""
+        self._begin()
+        if not self._made and self._begun and self._begun[0][0][0] is ref:
+            refs, future, size = self._begun.popleft()
+            self._made.extend(zip(refs, future.result(), strict=True))
+            self._bytes -= size
+        if self._made and self._made[0][0] is ref:
+            _, chunks = self._made.popleft()
+            self._begin()
+            while chunks:  # each is let go of when it has been written
+                yield chunks.popleft()
+            return
+        if self._tasks and self._tasks[0][0] is ref:
+            self._tasks.popleft()
+        yield from self._source.chunks(ref)
+
+    def _begin(self) -> None:
+        while self._tasks:
+            task = self._tasks[0]
+            size = sum(map(_size, task))
+            if size > _LARGEST or (self._begun and self._bytes + size > _AHEAD):
+                return
+            self._tasks.popleft()
+            self._bytes += size
+            self._begun.append((task, self._pool.submit(self._make, task), size))
+
+    def _make(self, refs: list[WeightRef]) -> list[Chunks]:
+        return [deque(self._source.chunks(ref)) for ref in refs]
+
+
+def _tasks(refs: Iterable[WeightRef]) -> Iterator[list[WeightRef]]:
+    task: list[WeightRef] = []
+    size = 0
+    for ref in refs:
+        if task and size + _size(ref) > _TASK:
+            yield task
+            task, size = [], 0
+        task.append(ref)
+        size += _size(ref)
+    if task:
+        yield task
+
+
+def _size(ref: WeightRef) -> int:
+    return ref.weight.numel * ref.weight.dtype.itemsize
