@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from archc.ops.base import Cost, Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.conditions import Refusal, ShapeContext
-from archc.ops.demands import channels_of, demand_float32
+from archc.ops.demands import channels_of, demand_float32, nearest_divisors
 from archc.ops.fields import Flag, PositiveInt, PositiveInts
 from archc.ops.initial import fan_in_uniform
 from archc.ops.padding import (
@@ -37,10 +37,8 @@ def demand_groups(op: str, groups: int, channels: int, out: int) -> None:
     if not offending:
         return
     common = math.gcd(channels, out)
-    nearest = sorted(
-        (d for d in range(1, common + 1) if common % d == 0), key=lambda d: (abs(d - groups), d)
-    )
-    choices = " or ".join(str(d) for d in sorted(nearest[:2]))
+    nearest = nearest_divisors(common, groups, 2)
+    choices = " or ".join(str(d) for d in sorted(nearest))
     verb = "divide" if len(nearest) > 1 else "divides"
     help_ = [f"groups: {choices} {verb} both {channels} and {out}"]
     if channels % groups == 0:

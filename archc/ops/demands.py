@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import math
+
 from archc.ops.conditions import Refusal, static_size
 from archc.types import DType, TensorType, format_dim, format_shape, is_static
+
+_SEARCHED = 10_000  # steps up and down; networks have fewer channels than that
 
 
 def comes_from_here(x: TensorType, operand: int = 0) -> tuple[tuple[int, str]]:
     """The secondary label that shows where an operand is made."""
     return ((operand, f"{x} comes from here"),)
+
+
+def nearest_divisors(number: int, wanted: int, count: int) -> tuple[int, ...]:
+    """Divisors of a number that are closest to another one, for a suggestion.
+
+    Args:
+        number: what is divided.
+        wanted: what they are to be close to.
+        count: how many, at most.
+
+    Returns:
+        The closest first. A spec may ask for 10**18 channels: the search ends after `_SEARCHED`
+        steps, and gives one that always divides if it has met none.
+    """
+    found: list[int] = []
+    start = min(wanted, number)
+    for distance in range(_SEARCHED):
+        for near in dict.fromkeys((start - distance, start + distance)):
+            if 0 < near <= number and number % near == 0:
+                found.append(near)
+        if len(found) >= count or (start - distance < 1 and start + distance > number):
+            break
+    return tuple(found[:count]) or (math.gcd(number, wanted),)
 
 
 def demand_rank(op: str, x: TensorType, least: int, most: int | None = None) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from archc.ops.base import Default, OnnxEmitter, Op, Operand, TorchCode, TorchEmitter, Weight
 from archc.ops.batchnorm import running_statistics
 from archc.ops.conditions import Refusal, ShapeContext
-from archc.ops.demands import channels_of, comes_from_here, demand_float32, demand_rank
+from archc.ops.demands import (
+    channels_of,
+    comes_from_here,
+    demand_float32,
+    demand_rank,
+    nearest_divisors,
+)
 from archc.ops.fields import Flag, Number, PositiveInt, PositiveNumber
 from archc.ops.forms import per_channel, reshape
 from archc.ops.initial import ONES, ZEROS
@@ -49,6 +55,7 @@ class GroupNorm(Op):
         demand_rank("groupnorm", x, 2)
         channels = channels_of("groupnorm", x)
         if channels % self.groups:
+            (nearest,) = nearest_divisors(channels, self.groups, 1)
             raise Refusal(
                 "indivisible",
                 f"{channels} channels cannot be split into {self.groups} equal groups",
@@ -56,7 +63,7 @@ class GroupNorm(Op):
                 label=f"{channels} = {channels // self.groups} * {self.groups} + "
                 f"{channels % self.groups}",
                 because=comes_from_here(x),
-                help=_divisors_nearby(channels, self.groups),
+                help=[f"groups: {nearest} divides {channels}"],
             )
         width = channels // self.groups
         cx.at_least(
@@ -108,12 +115,6 @@ class GroupNorm(Op):
         weight = per_channel(g, g.weight("weight"), x.type.rank)
         scaled = g.op("Mul", standard, weight, type=x.type)
         return g.op("Add", scaled, per_channel(g, g.weight("bias"), x.type.rank))
-
-
-def _divisors_nearby(channels: int, groups: int) -> tuple[str, ...]:
-    divisors = [count for count in range(1, channels + 1) if channels % count == 0]
-    nearest = min(divisors, key=lambda count: abs(count - groups))
-    return (f"groups: {nearest} divides {channels}",)
 
 
 class InstanceNorm(Op):
