@@ -55,7 +55,8 @@ class SpecAlternatives:
             return None
         is_file = bool(files) and files[0] == Path(source.name)
         folder = files[0].parent if is_file else Path()
-        return check_source(source, folder, variant, overrides, ops=self.checked.ops).graph
+        ops, budgets = self.checked.ops, self.checked.budgets
+        return check_source(source, folder, variant, overrides, ops=ops, budgets=budgets).graph
 
     def _params(self, variant: str | None) -> dict[str, object]:
         """What is written for each param: its default, the variant's value, or what was set."""

@@ -26,38 +26,6 @@ from archc.spec.yaml import parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What is known of a spec after its static check.
-
-    Attributes:
-        source: the text; None when the file could not be read.
-        spec: the file, read; None when it is no spec.
-        graph: the typed graph; None when there are errors.
-        diagnostics: every finding, in reading order.
-        files: every file that was read: the spec, unless it is no file, and what it imports.
-        partial: the layers that could be typed, also when there are errors; None without inputs.
-        ops: the table of ops that it was checked with.
-    """
-
-    source: Source | None
-    spec: Spec | None
-    graph: Graph | None
-    diagnostics: tuple[Diagnostic, ...] = field(default=())
-    files: tuple[Path, ...] = field(default=())
-    partial: Graph | None = None
-    ops: OpTable = field(default_factory=lambda: OPS)
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no errors."""
-        return self.graph is not None and not any(d.is_error for d in self.diagnostics)
-
-
-class VariantError(ValueError):
-    """A variant was named twice, by the name in the zoo and apart from it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Budgets:
     """What a spec may ask for; only who checks it can raise them, never the spec.
 
@@ -72,6 +40,40 @@ class Budgets:
 
 BUDGETS = Budgets()
 """Those by default: with them, checking takes about 2 s at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known of a spec after its static check.
+
+    Attributes:
+        source: the text; None when the file could not be read.
+        spec: the file, read; None when it is no spec.
+        graph: the typed graph; None when there are errors.
+        diagnostics: every finding, in reading order.
+        files: every file that was read: the spec, unless it is no file, and what it imports.
+        partial: the layers that could be typed, also when there are errors; None without inputs.
+        ops: the table of ops that it was checked with.
+        budgets: what it was allowed to ask for.
+    """
+
+    source: Source | None
+    spec: Spec | None
+    graph: Graph | None
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+    files: tuple[Path, ...] = field(default=())
+    partial: Graph | None = None
+    ops: OpTable = field(default_factory=lambda: OPS)
+    budgets: Budgets = BUDGETS
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors."""
+        return self.graph is not None and not any(d.is_error for d in self.diagnostics)
+
+
+class VariantError(ValueError):
+    """A variant was named twice, by the name in the zoo and apart from it."""
 
 
 def check_file(
@@ -217,7 +219,8 @@ def _checked(
             partial = elaborate(read.spec, choice, read.sources, sink)
     whole = partial is not None and bool(partial.outputs) and not sink.has_errors
     graph = partial if whole else None
-    return Checked(source, read.spec, graph, tuple(sink.sorted()), read.files, partial, ops)
+    found = tuple(sink.sorted())
+    return Checked(source, read.spec, graph, found, read.files, partial, ops, budgets)
 
 
 def at_sizes(checked: Checked, sizes: Mapping[str, int]) -> Checked:

@@ -6,6 +6,7 @@ import click.testing
 import pytest
 
 import archc
+from archc.alternatives import SpecAlternatives
 from archc.cli import archc as program
 from archc.compile import Budgets, check_source
 from archc.diagnostics import Source
@@ -176,6 +177,14 @@ def test_more_than_the_default_is_allowed_when_asked_for() -> None:
     source = Source("many.yaml", text)
     assert check_source(source).diagnostics[0].code == "expansion-limit"
     assert check_source(source, budgets=Budgets(max_layers=60_000)).ok
+
+
+@pytest.mark.parametrize(("allowed", "found"), [(60_000, ["many"]), (20_000, [])])
+def test_other_variants_have_the_same_budget(allowed: int, found: list[str]) -> None:
+    params = "params: {n: 10}\nvariants: {few: {}, many: {n: 30000}}\n"
+    source = Source("net.yaml", f"{HEAD}{params}layers: [{{for i in range(n): [relu]}}]\n")
+    checked = check_source(source, variant="few", budgets=Budgets(max_layers=allowed))
+    assert [name for name, _ in SpecAlternatives(checked, {}).variants()] == found
 
 
 def test_an_import_has_the_same_budget(tmp_path) -> None:
