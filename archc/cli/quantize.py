@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def command(
         raise click.UsageError("numbers drawn at random are not worth it: give --weights")
     if output is not None and not output.lower().endswith(".onnx"):
         raise click.UsageError(f"an ONNX file is written: -o {output}.onnx")
-    with _built(model, variant, overrides, weights) as built:
+    with _built(model, variant, overrides, weights, output) as built:
         target = Path(output or f"{built.stem}.int8.onnx")
         files = [*([model] if is_model else []), *([weights] if weights is not None else [])]
         done = _quantized(built, target, calibration, evaluate, files)
@@ -85,13 +84,18 @@ def command(
 
 @contextmanager
 def _built(
-    model: str, variant: str | None, overrides: dict[str, str], weights: str | None
+    model: str,
+    variant: str | None,
+    overrides: dict[str, str],
+    weights: str | None,
+    output: str | None,
 ) -> Iterator[Path]:
     """The ONNX file: the one given, or that of a spec, while it is needed."""
     if weights is None:
         yield Path(model)
         return
     from archc.artifacts import build_graph, default_output
+    from archc.output import OutputError, scratch_folder
     from archc.weights import load_weights
 
     graph = checked_or_exit(model, variant, overrides).graph
@@ -100,8 +104,12 @@ def _built(
     if source is None:
         fail(problems)
     print_diagnostics(problems)
-    with tempfile.TemporaryDirectory(prefix="archc-quantize-") as folder:
-        path = Path(folder) / default_output(graph, "onnx")
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(Path(output or "").parent))
+        except OutputError as error:
+            fail([error.diagnostic])
+        path = folder / default_output(graph, "onnx")
         with Progress() as progress:
             progress.show(f"building {graph.name}")
             written = build_graph(graph, "onnx", path, source)

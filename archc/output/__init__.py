@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from archc.output.file import OutputFile
 from archc.output.refusal import OutputError
+from archc.output.scratch import scratch_folder
 from archc.output.set import OutputSet, atomic_file
 
-__all__ = ["OutputError", "OutputFile", "OutputSet", "atomic_file"]
+__all__ = ["OutputError", "OutputFile", "OutputSet", "atomic_file", "scratch_folder"]

@@ -13,6 +13,7 @@ from typing import Self
 from archc.output.file import OutputFile
 from archc.output.record import Commit, finish_others
 from archc.output.refusal import HELP, check_destination, reported, resolved, unwritable
+from archc.output.scratch import remove_dead_folders
 from archc.output.temporary import locked_folders, remove_dead
 
 
@@ -152,3 +153,4 @@ def _tidy(folder: Path) -> None:
         if alone:
             finish_others(folder)
             remove_dead(folder)
+            remove_dead_folders(folder)

@@ -27,7 +27,7 @@ else:
 SUFFIX = ".archc-tmp"
 _NAME = re.compile(r"\.[0-9a-f]{16}\.archc-tmp")
 _PATIENCE = 30  # seconds that another process may take to move its files
-_QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+FOLLOW_NOTHING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 """A pipe or a link under the name of a temporary file is not waited for, nor followed."""
 
 _temporaries: dict[Path, int] = {}
@@ -52,7 +52,7 @@ def create_beside(path: Path) -> tuple[Path, int]:
     while True:
         temporary = temporary_beside(path)
         descriptor = os.open(temporary, flags, 0o666)
-        if _locked(descriptor) is not False and _is_at(descriptor, temporary):
+        if locked(descriptor) is not False and is_at(descriptor, temporary):
             return temporary, descriptor
         os.close(descriptor)  # somebody tidied up between making and locking it
         remove(temporary)
@@ -100,26 +100,27 @@ def locked_folders(folders: Iterable[Path]) -> Iterator[bool]:
             except OSError:
                 held = False
                 continue
-            stack.callback(_close_quietly, descriptor)
+            stack.callback(close_quietly, descriptor)
             held = _wait_for(descriptor) and held
         yield held
 
 
-def _close_quietly(descriptor: int) -> None:
+def close_quietly(descriptor: int) -> None:
+    """Close what was only read or locked."""
     with suppress(OSError):  # nothing was written through it
         os.close(descriptor)
 
 
 def _wait_for(descriptor: int) -> bool:
     deadline = time.monotonic() + _PATIENCE
-    while (found := _locked(descriptor)) is False:
+    while (found := locked(descriptor)) is False:
         if time.monotonic() > deadline:
             raise OSError("another process keeps the folder locked")
         time.sleep(0.001)
     return bool(found)
 
 
-def _locked(descriptor: int) -> bool | None:
+def locked(descriptor: int) -> bool | None:
     """Lock an open file: whether that worked, None where there are no locks."""
     if not LOCKS:
         return None
@@ -132,7 +133,8 @@ def _locked(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one that a path names."""
     with suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     return False
@@ -151,13 +153,13 @@ def remove_dead(folder: Path) -> None:
 
 
 def _remove_if_dead(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | _QUIET)
+    descriptor = os.open(path, os.O_RDONLY | FOLLOW_NOTHING)
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        if is_file and _locked(descriptor) and _is_at(descriptor, path):
+        if is_file and locked(descriptor) and is_at(descriptor, path):
             path.unlink()
     finally:
-        _close_quietly(descriptor)
+        close_quietly(descriptor)
 
 
 def read_own(path: Path, limit: int) -> bytes:
@@ -166,7 +168,7 @@ def read_own(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it is a link, no file, somebody else's, or too large.
     """
-    descriptor = os.open(path, os.O_RDONLY | _QUIET)
+    descriptor = os.open(path, os.O_RDONLY | FOLLOW_NOTHING)
     try:
         found = os.fstat(descriptor)
         foreign = hasattr(os, "geteuid") and found.st_uid != os.geteuid()
@@ -174,4 +176,4 @@ def read_own(path: Path, limit: int) -> bytes:
             raise OSError("no file of this user")
         return os.read(descriptor, limit)
     finally:
-        _close_quietly(descriptor)
+        close_quietly(descriptor)

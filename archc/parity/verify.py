@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
+from archc.output import OutputError, scratch_folder
 from archc.parity.divergence import Divergence
 from archc.parity.draws import draw_inputs, draws_of, nudged
 from archc.parity.emulated import emulated
@@ -107,10 +109,14 @@ def verify_graph(
         code = replace(code, text=source.read_text(encoding="utf-8"))
     declared = weights or RandomisedWeights(seed)
     weights = CastWeights(declared)
-    with tempfile.TemporaryDirectory(prefix="archc-verify-") as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(tempfile.gettempdir()))
+        except OutputError as error:
+            return Report(graph.name, (), diagnostics=(error.diagnostic,))
         if other is None and model is None:
             tell(f"{graph.name}: writing ONNX")
-            model = Path(folder) / "model.onnx"
+            model = folder / "model.onnx"
             exported, stored, _ = for_inference(graph, declared, optimize=optimize)
             written = write_onnx(exported, stored, model, opset=opset)
             problems = [d for d in written.diagnostics if d.is_error]
@@ -119,7 +125,7 @@ def verify_graph(
         if other is None:
             assert model is not None
             if graph.dtype is DType.BFLOAT16:
-                model = emulated(model, Path(folder))
+                model = emulated(model, folder)
             other = OnnxOther(model, weights)
         tell(f"{graph.name}: loading PyTorch")
         own = TorchOther("PyTorch", load_module(code, weights).eval(), source)
@@ -132,9 +138,7 @@ def verify_graph(
             tell(f"{graph.name}: looking for the layer that differs")
             own = replace(own, module=load_module(code, weights).eval())
             return replace(report, divergence=_locate(graph, weights, report, trials, other, own))
-        except RunError as error:
-            return Report(graph.name, (), other.runtime, (error.diagnostic,))
-        except OtherError as error:
+        except (RunError, OtherError) as error:
             return Report(graph.name, (), other.runtime, (error.diagnostic,))
 
 

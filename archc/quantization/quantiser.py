@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.output import atomic_file
+from archc.output import atomic_file, scratch_folder
 from archc.quantization.change import Change, measured
 from archc.quantization.samples import Samples
 from archc.records import dataclass
@@ -78,8 +78,10 @@ def quantize_model(
     exact = open_model(model)
     proto = _loaded(exact)
     shown, held_out = _parted(calibration, evaluation)
-    with tempfile.TemporaryDirectory(prefix="archc-quantize-") as folder:
-        made, whole = Path(folder) / "quantized.onnx", Path(folder) / "float.onnx"
+    given = [model, *inputs]
+    # Beside the output, where the next one finds what a kill has left; refused before the work.
+    with atomic_file(output, inputs=given) as file, _scratch(Path(output).parent) as folder:
+        made, whole = folder / "quantized.onnx", folder / "float.onnx"
         with _silence():
             try:
                 if calibration is None:
@@ -96,9 +98,19 @@ def quantize_model(
         samples = evaluation or calibration
         change = measured(exact, quantized, samples, held_out) if samples and held_out else None
         data = made.read_bytes()
-    with atomic_file(output, inputs=[model, *inputs]) as file:
         file.write(data)
     return Quantized(Path(output), len(data), _size(Path(model)), len(shown), change)
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """A folder for this process's temporary files: onnxruntime makes some of its own."""
+    with scratch_folder(parent) as folder:
+        before, tempfile.tempdir = tempfile.tempdir, str(folder)
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before
 
 
 def _parted(calibration: Samples | None, evaluation: Samples | None) -> tuple[list[int], list[int]]:

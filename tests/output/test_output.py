@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archc.output import OutputError, OutputFile, OutputSet, atomic_file, temporary
+from archc.output import OutputError, OutputFile, OutputSet, atomic_file, scratch_folder, temporary
 
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
@@ -396,6 +396,40 @@ def test_temporaries_of_the_dead_are_removed_and_of_the_living_are_kept(tmp_path
         assert {path.name for path in tmp_path.iterdir()} == living
         out.main.write(b"main")
     assert {path.name for path in tmp_path.iterdir()} == {*others, "main", "side"}
+
+
+@posix
+def test_folders_of_the_dead_are_removed_and_of_the_living_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_bytes(b"mine")
+    dead = tmp_path / ".0123456789abcdef.archc-dir"
+    (dead / "inside").mkdir(parents=True)
+    (dead / "lock").touch()
+    (dead / "inside" / "link").symlink_to(tmp_path / "precious")
+    others = [".0123456789abcdee.archc-dir", ".01.archc-dir", ".0123456789abcdef.archc-dir2"]
+    others.append(".0123456789abcdea.archc-dir")  # no process made this one
+    (tmp_path / others[0]).symlink_to(tmp_path / "precious")
+    (tmp_path / others[1]).mkdir()
+    (tmp_path / others[2]).mkdir()
+    (tmp_path / others[3]).mkdir()
+    (tmp_path / others[3] / "file").write_bytes(b"somebody's")
+    with scratch_folder(tmp_path) as living:
+        assert not dead.exists()
+        (living / "file").write_bytes(b"used")
+        assert stat.S_IMODE(living.stat().st_mode) == 0o700
+        next_output(tmp_path)
+        with scratch_folder(tmp_path) as other:
+            assert other != living
+        assert (living / "file").read_bytes() == b"used"
+    dead.mkdir()
+    next_output(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "precious"}
+    assert (tmp_path / "precious" / "file").read_bytes() == b"mine"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no such file"), scratch_folder(tmp_path / "none"):
+        pass
 
 
 @posix

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,19 +40,22 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Cli:
     """The command, in a folder of its own, which holds at the end what it should and no more."""
     monkeypatch.chdir(tmp_path)
+    system = tmp_path_factory.mktemp("system")
+    monkeypatch.setattr(tempfile, "tempdir", str(system))
 
     def run(*arguments: str, code: int = 0) -> Result:
-        before = set(Path(tempfile.gettempdir()).glob("archc-quantize-*"))
         result = CliRunner().invoke(program, ["quantize", *arguments], prog_name="archc")
         assert result.exit_code == code, result.output
         assert not isinstance(result.exception, Exception) or isinstance(
             result.exception, SystemExit
         )
-        assert not list(tmp_path.rglob("*archc-tmp*"))
-        assert set(Path(tempfile.gettempdir()).glob("archc-quantize-*")) <= before
+        assert not list(tmp_path.rglob("*.archc-*"))
+        assert {path.name for path in system.iterdir()} <= {".ses"}
         return result
 
     return run
@@ -210,6 +215,63 @@ def test_logging_is_left_as_it_was(small: Path, tmp_path: Path) -> None:
     before = (list(root.handlers), root.manager.disable)
     archc.quantize(small, tmp_path / "q.onnx")
     assert (list(root.handlers), root.manager.disable) == before
+
+
+KILLED = """\
+import os, pkgutil, signal, sys
+from unittest import mock
+from archc.cli import main
+
+real = pkgutil.resolve_name(sys.argv[1])
+calls = 0
+
+def kill(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **options)
+
+with mock.patch(sys.argv[1], kill):
+    main(sys.argv[3:])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.parametrize(
+    ("place", "call"),
+    [
+        ("archc.artifacts.build_graph", 1),
+        ("onnx.save", 1),
+        ("onnxruntime.quantization.quantize_static", 1),
+        ("onnxruntime.quantization.quantize.create_calibrator", 1),
+        ("archc.quantization.quantiser.open_model", 2),
+        ("archc.quantization.quantiser.measured", 1),
+        ("archc.output.record.Commit.run", 1),
+    ],
+)
+def test_what_a_kill_leaves_goes_with_the_next_output(
+    cli: Cli, small: Path, tmp_path: Path, place: str, call: int
+) -> None:
+    (_, weights) = archc.build(tmp_path / "small.yaml", tmp_path / "small.py", to="torch")
+    samples = arrays(tmp_path / "x.npz")
+    system = Path(tempfile.gettempdir())
+    before = set(tmp_path.iterdir())
+    command = ["small.yaml", "--weights", weights.name, "--static", "--calibration", samples]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, place, str(call), "quantize", *command],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(system)},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    # `.ses` is onnxruntime's own, made when it is imported.
+    assert {path.name for path in system.iterdir()} <= {".ses"}
+    left = set(tmp_path.iterdir()) - before
+    assert left
+    assert all(".archc-" in path.name for path in left), left
+    cli("small.onnx", "--dynamic", "-o", "other.onnx")
+    assert set(tmp_path.iterdir()) == {*before, tmp_path / "other.onnx"}
 
 
 # -- what is refused ---------------------------------------------------------------------------
