@@ -25,6 +25,7 @@ TABLES = (
     "large",
     "modules",
     "serving",
+    "integers",
 )
 """Names of modules here: each has `ABOUT` and `table(folder)`, which yields lines of Markdown."""
 
