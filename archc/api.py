@@ -285,6 +285,7 @@ def quantize(
     *,
     calibration: SpecPath | None = None,
     evaluation: SpecPath | None = None,
+    full_range: bool = False,
 ) -> Quantized:
     """Write an ONNX model in 8-bit integers, by onnxruntime's quantiser.
 
@@ -295,6 +296,7 @@ def quantize(
             of arrays by input (and `labels`). Without them the matrix products alone are quantized.
         evaluation: samples to measure the change on; by default every fifth of the calibration's,
             which are not calibrated on then.
+        full_range: whether weights take all 8 bits, for processors whose sums do not overflow.
 
     Returns:
         What was written, and what it changed.
@@ -315,6 +317,7 @@ def quantize(
             os.fspath(output),
             calibration=shown,
             evaluation=held_out,
+            full_range=full_range,
             inputs=[path for path in paths if path and Path(path).is_file()],
         )
     except (RunError, OutputError) as error:

@@ -52,6 +52,7 @@ def quantize_model(
     *,
     calibration: Samples | None,
     evaluation: Samples | None = None,
+    full_range: bool = False,
     inputs: Sequence[str | Path] = (),
 ) -> Quantized:
     """Write a model in 8-bit integers.
@@ -67,6 +68,8 @@ def quantize_model(
         calibration: samples that show the ranges of activations; None quantises dynamically.
         evaluation: samples to measure the change on. By default every fifth of the calibration
             samples, which is then not calibrated on.
+        full_range: whether weights take all of int8, or stay between -64 and 64. x86 processors
+            without VNNI add two products of uint8 and int8 in 16 bits, which larger ones overflow.
         inputs: files that must not be overwritten.
 
     Raises:
@@ -85,10 +88,10 @@ def quantize_model(
         with _silence():
             try:
                 if calibration is None:
-                    _dynamic(proto, made)
+                    _dynamic(proto, made, full_range)
                 else:
                     onnx.save(proto, whole)
-                    _static(whole, made, calibration, shown)
+                    _static(whole, made, calibration, shown, full_range)
             except RunError:
                 raise
             except Exception as error:  # the quantiser raises whatever it meets
@@ -157,7 +160,9 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _static(model: Path, made: Path, samples: Samples, shown: Sequence[int]) -> None:
+def _static(
+    model: Path, made: Path, samples: Samples, shown: Sequence[int], full_range: bool
+) -> None:
     """Quantise from a file: of a message, onnxruntime 1.20 loses the weights."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -169,16 +174,22 @@ def _static(model: Path, made: Path, samples: Samples, shown: Sequence[int]) -> 
         _reader(samples.feeds(shown)),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        reduce_range=not full_range,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
 
 
-def _dynamic(proto: onnx.ModelProto, made: Path) -> None:
+def _dynamic(proto: onnx.ModelProto, made: Path, full_range: bool) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
-        proto, made, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+        proto,
+        made,
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+        reduce_range=not full_range,
+        weight_type=QuantType.QInt8,
     )
 
 
