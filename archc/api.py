@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archc.compile import Budgets, Checked, check_file, with_images
 from archc.diagnostics import SpecError
 from archc.elaborate.builder import MAX_LAYERS
+from archc.given import SpecPath, need_torch, overrides_of, weights_of
 from archc.graph.budget import MAX_PARAMETERS, over_budget
 from archc.graph.precision import PRECISIONS, in_dtype
 from archc.spec.files import MAX_FILE_SIZE
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from archc.artifacts import Target
     from archc.parity import Report
     from archc.quantization import Quantized
-    from archc.weights import WeightSource
-
-SpecPath = str | os.PathLike[str]
 
 
 def check(
@@ -54,7 +51,7 @@ def check(
         TypeError: a param's value is something that a spec cannot hold.
         ValueError: the name of the spec is a variant of the zoo, and `variant` is given too.
     """
-    overrides = _overrides(params)
+    overrides = overrides_of(params)
     budgets = Budgets(max_layers, max_file_size)
     if not plugins:
         return check_file(os.fspath(spec), variant, overrides, budgets=budgets)
@@ -105,7 +102,7 @@ def load(
         ValueError: there is no such dtype.
         ModuleNotFoundError: torch is not installed.
     """
-    _need_torch("archc.load")
+    need_torch("archc.load")
     from archc.targets.torch import emit_torch, load_module
 
     checked = _checked(
@@ -116,7 +113,7 @@ def load(
     if any(finding.is_error for finding in source.diagnostics):
         raise SpecError(source.diagnostics)
     return load_module(
-        source, _weights(checked, params, weights, seed, allow_missing, ignore_unexpected)
+        source, weights_of(checked, params, weights, seed, allow_missing, ignore_unexpected)
     )
 
 
@@ -185,7 +182,7 @@ def build(
     checked = _checked(
         spec, variant, plugins, params, max_parameters, dtype, Budgets(max_layers, max_file_size)
     )
-    source = _weights(checked, params, weights, seed, allow_missing, ignore_unexpected)
+    source = weights_of(checked, params, weights, seed, allow_missing, ignore_unexpected)
     if with_preprocess:
         checked = with_images(checked)
     graph = checked.graph
@@ -257,7 +254,7 @@ def verify(
         ValueError: there is no such dtype.
         ModuleNotFoundError: torch is not installed.
     """
-    _need_torch("archc.verify")
+    need_torch("archc.verify")
     from archc.parity import verify_spec
 
     graph = _checked(
@@ -351,53 +348,3 @@ def _checked(
     if refused is not None:
         raise SpecError([refused])
     return replace(checked, graph=in_dtype(checked.graph, DType(dtype)))
-
-
-def _overrides(params: Mapping[str, object]) -> dict[str, str]:
-    return {name: _text(name, value) for name, value in params.items()}
-
-
-def _text(name: str, value: object) -> str:
-    """A param's value as a spec would write it."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"param {name!r}: a spec cannot hold {value!r}") from error
-
-
-def _weights(
-    checked: Checked,
-    params: Mapping[str, object],
-    path: SpecPath | None,
-    seed: int,
-    allow_missing: Sequence[str],
-    ignore_unexpected: Sequence[str],
-) -> WeightSource:
-    from archc.alternatives import SpecAlternatives
-    from archc.weights import CastWeights, DrawnWeights, Exceptions, load_weights
-
-    if path is None:
-        if allow_missing or ignore_unexpected:
-            raise TypeError("allow_missing and ignore_unexpected are about a file of weights")
-        return CastWeights(DrawnWeights(seed))
-    assert checked.graph is not None
-    source, problems = load_weights(
-        os.fspath(path),
-        checked.graph,
-        exceptions=Exceptions(tuple(allow_missing), tuple(ignore_unexpected)),
-        alternatives=SpecAlternatives(checked, _overrides(params)),
-        seed=seed,
-    )
-    if source is None:
-        raise SpecError(problems)
-    return source
-
-
-def _need_torch(what: str) -> None:
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        message = f"{what} needs PyTorch: pip install 'archc[torch]'"
-        raise ModuleNotFoundError(message, name="torch") from error

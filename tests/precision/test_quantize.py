@@ -128,6 +128,44 @@ def test_dynamic_leaves_convolutions_alone(cli: Cli, small: Path, tmp_path: Path
     assert "its accuracy is not measured: --evaluate PATH does" in result.output
 
 
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_weights_keep_to_7_bits_unless_told_otherwise(small: Path, tmp_path: Path, way) -> None:
+    arrays(tmp_path / "shown.npz")
+    shown = tmp_path / "shown.npz" if way == "static" else None
+    for full_range, largest in ((False, 64), (True, 127)):
+        made = tmp_path / f"{full_range}.onnx"
+        archc.quantize(small, made, calibration=shown, full_range=full_range)
+        weights = [
+            np.abs(numpy_helper.to_array(tensor).astype(int)).max()
+            for tensor in onnx.load(made).graph.initializer
+            if tensor.data_type == TensorProto.INT8 and len(tensor.dims) > 1
+        ]
+        assert weights and max(weights) in (largest - 1, largest)
+
+
+@pytest.mark.parametrize("way", ["static", "dynamic"])
+def test_sums_of_large_products_do_not_overflow(tmp_path: Path, way: str) -> None:
+    """On x86 without VNNI, two products of 255 and 127 are more than 16 bits hold."""
+    weight = np.full((64, 8), 1.0, np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "products",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 8])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    opset = helper.make_opsetid("", 20)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "m.onnx")
+    np.savez(tmp_path / "shown.npz", x=np.linspace(0.5, 1, 640, dtype=np.float32).reshape(10, 64))
+    made = archc.quantize(
+        tmp_path / "m.onnx",
+        tmp_path / "q.onnx",
+        calibration=tmp_path / "shown.npz" if way == "static" else None,
+        evaluation=tmp_path / "shown.npz",
+    )
+    assert made.change is not None and made.change.outputs[0].largest < 0.02
+
+
 def test_what_it_says_is_so(small: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     labels = rng.integers(0, 4, 12)
