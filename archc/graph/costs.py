@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from archc.graph.graph import Graph, Node, Value
+from archc.ops.base import Cost
 from archc.records import dataclass
 from archc.types import Dim, TensorType, is_static, substitute, symbols_of
 
@@ -66,10 +68,23 @@ def values_bytes(values: Iterable[Value]) -> Dim:
 def node_costs(graph: Graph) -> tuple[NodeCost, ...]:
     """The cost of every node, in order."""
     seen: set[str] = set()
-    return tuple(_node_cost(node, seen) for node in graph.nodes)
+    works: dict[_Alike, Cost] = {}
+    return tuple(_node_cost(node, seen, works) for node in graph.nodes)
 
 
-def _node_cost(node: Node, seen: set[str]) -> NodeCost:
+_Alike = tuple[int, ...]
+
+
+def _alike(node: Node) -> _Alike:
+    """The same for layers that work alike, as long as the graph lives: types and ops are shared."""
+    return (id(node.op), *[id(value.type) for value in node.inputs])
+
+
+def _work(node: Node) -> Cost:
+    return node.op.cost([v.type for v in node.inputs], [v.type for v in node.outputs])
+
+
+def _node_cost(node: Node, seen: set[str], works: dict[_Alike, Cost]) -> NodeCost:
     parameters = buffers = 0
     for ref in node.weights:
         if ref.key in seen:
@@ -79,17 +94,17 @@ def _node_cost(node: Node, seen: set[str]) -> NodeCost:
             buffers += ref.weight.numel
         else:
             parameters += ref.weight.numel
-    work = node.op.cost([v.type for v in node.inputs], [v.type for v in node.outputs])
+    alike = _alike(node)
+    work = works.get(alike) or works.setdefault(alike, _work(node))
     return NodeCost(parameters, buffers, work.macs, work.flops, values_bytes(node.outputs))
 
 
 def total_macs(graph: Graph) -> Dim:
     """Multiply-accumulates of inference, as torchvision counts them: side layers left out."""
-    return dim_sum(
-        node.op.cost([v.type for v in node.inputs], [v.type for v in node.outputs]).macs
-        for node in graph.nodes
-        if node.side is None
-    )
+    nodes = [node for node in graph.nodes if node.side is None]
+    counts = Counter(map(_alike, nodes))
+    representatives = {_alike(node): node for node in nodes}
+    return dim_sum(_work(representatives[alike]).macs * count for alike, count in counts.items())
 
 
 def sample_macs(graph: Graph) -> Dim:
