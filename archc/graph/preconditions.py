@@ -10,7 +10,7 @@ from archc.ops.conditions import Condition
 from archc.records import dataclass
 from archc.types import symbols_of
 from archc.types.dims import dim_period
-from archc.types.sizes import ALL_SIZES, MAX_PERIOD, SizeSet, solve
+from archc.types.sizes import ALL_SIZES, MAX_PERIOD, Effort, SizeSet, solve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +55,38 @@ def derive_preconditions(
     Args:
         nodes: layers in dataflow order.
         declared: what the spec promises of a symbol; demands that follow from it are left out.
+
+    What would take too long to solve counts as unproved.
     """
+    effort = Effort()
     demands: list[Demand] = []
     unproved: list[tuple[Node, Condition]] = []
-    for node, condition in _distinct(nodes):
-        demand = _solved(node, condition)
-        if demand is None:
-            unproved.append((node, condition))
-        else:
-            demands.append(demand)
     promised = declared or {}
     sizes: dict[str, SizeSet] = {}
+    periods = {name: promise.period for name, promise in promised.items()}
     conflict = None
-    for demand in demands:
-        before = sizes.get(demand.symbol, promised.get(demand.symbol, ALL_SIZES))
+    for node, condition in _distinct(nodes):
+        demand = _solved(node, condition, effort)
+        if demand is None:
+            unproved.append((node, condition))
+            continue
+        name = demand.symbol
+        promise = promised.get(name, ALL_SIZES)
+        before = sizes.get(name, promise)
+        period = lcm(periods.get(name, 1), demand.sizes.period)
+        if period > MAX_PERIOD or not effort.spend(2 * before.cost(demand.sizes)):
+            unproved.append((node, condition))
+            continue
+        if promise <= demand.sizes:
+            continue
+        demands.append(demand)
+        periods[name] = period
         after = before & demand.sizes
         if after.is_empty and conflict is None and not before.is_empty:
             conflict = demand
-        sizes[demand.symbol] = after
-    return Preconditions(sizes, tuple(_minimal(demands, promised)), conflict, tuple(unproved))
+        sizes[name] = after
+    minimal = tuple(_minimal(demands, promised, effort))
+    return Preconditions(sizes, minimal, conflict, tuple(unproved))
 
 
 def _distinct(nodes: Sequence[Node]) -> Iterator[tuple[Node, Condition]]:
@@ -89,7 +102,7 @@ def _distinct(nodes: Sequence[Node]) -> Iterator[tuple[Node, Condition]]:
                 yield node, condition
 
 
-def _solved(node: Node, condition: Condition) -> Demand | None:
+def _solved(node: Node, condition: Condition, effort: Effort) -> Demand | None:
     names = symbols_of(condition.left) | symbols_of(condition.right)
     if len(names) != 1:
         return None
@@ -102,12 +115,17 @@ def _solved(node: Node, condition: Condition) -> Demand | None:
     known = [period for period in periods if period is not None]
     if len(known) < len(periods) or lcm(*known) > MAX_PERIOD:
         return None
-    sizes = solve(condition.relation, condition.left, condition.right, name, lcm(*known))
+    period = lcm(*known)
+    sizes = solve(condition.relation, condition.left, condition.right, name, period, effort)
     return None if sizes is None else Demand(node, condition, name, sizes)
 
 
-def _minimal(demands: Sequence[Demand], promised: Mapping[str, SizeSet]) -> Iterator[Demand]:
-    """Demands that are not implied by what is promised and by the others.
+def _minimal(
+    demands: Sequence[Demand], promised: Mapping[str, SizeSet], effort: Effort
+) -> Iterator[Demand]:
+    """Demands that are not implied by the others and what is promised.
+
+    Where there are so many that this takes too long, some that are implied stay.
 
     The strongest ones are kept: a demand is dropped when the demands kept so far (and those that
     are still to be looked at) imply it, the weakest being looked at first.
@@ -117,7 +135,12 @@ def _minimal(demands: Sequence[Demand], promised: Mapping[str, SizeSet]) -> Iter
         rest = promised.get(demand.symbol, ALL_SIZES)
         for other in kept:
             if other is not demand and other.symbol == demand.symbol:
+                if not effort.spend(rest.cost(other.sizes)):
+                    yield from kept
+                    return
                 rest = rest & other.sizes
+        if not effort.spend(rest.cost(demand.sizes)):
+            break
         if rest <= demand.sizes:
             kept.remove(demand)
     yield from kept

@@ -6,7 +6,7 @@ shapes give rise to: "H >= 63", "H even", "H a multiple of 32, at least 64".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import islice
 from math import lcm
 from typing import Any, Literal
@@ -27,6 +27,10 @@ Relation = Literal["equal", "at-least", "divisible"]
 
 MAX_PERIOD = 4096
 MAX_START = 8192
+MAX_LISTED = 16
+"""Sizes that a message lists one by one."""
+
+_PROOF, _TRIAL = 2000, 400  # steps that a proof and an evaluation take, see `Effort`
 _FIRST_PROBES = (1, 2, 4, 8, 16, 64, 256, 1024, 4096)
 
 
@@ -74,7 +78,7 @@ class SizeSet:
     @property
     def is_everything(self) -> bool:
         """Whether every positive size is a member."""
-        return self.early == frozenset(range(1, self.start)) and len(self.residues) == self.period
+        return len(self.early) == self.start - 1 and len(self.residues) == self.period
 
     def as_data(self) -> dict[str, int | list[int]]:
         """Plain data, as a model's metadata carry it; `from_data` reads it back."""
@@ -104,7 +108,28 @@ class SizeSet:
     def __and__(self, other: SizeSet) -> SizeSet:
         start = max(self.start, other.start)
         period = lcm(self.period, other.period)
-        return _normalised(start, period, lambda size: size in self and size in other)
+        early = frozenset(self._before(start)) & other._before(start)
+        return _canonical(early, start, period, self._modulo(period) & other._modulo(period))
+
+    def _before(self, limit: int) -> Set[int]:
+        """The members below a limit that is `start` or more."""
+        if limit == self.start or not self.residues:
+            return self.early
+        found = set(self.early)
+        for residue in self.residues:
+            first = self.start + (residue - self.start) % self.period
+            found.update(range(first, limit, self.period))
+        return found
+
+    def _modulo(self, period: int) -> Set[int]:
+        """The residues of a multiple of the period."""
+        if period == self.period:
+            return self.residues
+        return {part + r for part in range(0, period, self.period) for r in self.residues}
+
+    def cost(self, other: SizeSet) -> int:
+        """How many steps their intersection takes, roughly (see `Effort`)."""
+        return 100 + 2 * max(self.start, other.start) + lcm(self.period, other.period)
 
     def __le__(self, other: SizeSet) -> bool:
         return (self & other) == self
@@ -115,34 +140,57 @@ ALL_SIZES = SizeSet(frozenset(), 1, 1, frozenset({0}))
 
 def at_least(least: int) -> SizeSet:
     """Sizes from `least` on."""
-    return _normalised(max(least, 1), 1, lambda size: size >= least)
+    return SizeSet(frozenset(), max(least, 1), 1, frozenset({0}))
 
 
 def multiple_of(step: int) -> SizeSet:
     """Multiples of `step`."""
-    return _normalised(1, step, lambda size: size % step == 0)
+    return SizeSet(frozenset(), 1, step, frozenset({0}))
 
 
 def at_most(most: int) -> SizeSet:
     """Sizes up to `most`."""
-    return _normalised(most + 1, 1, lambda size: size <= most)
+    return SizeSet(frozenset(range(1, most + 1)), most + 1, 1, frozenset())
 
 
-def _normalised(start: int, period: int, member: Callable[[int], bool]) -> SizeSet:
+def _canonical(early: Set[int], start: int, period: int, residues: Set[int]) -> SizeSet:
     """The set with the smallest period and start; equal sets become equal objects."""
-    pattern = [member(start + offset) for offset in range(period)]
     for divisor in range(1, period + 1):
-        if period % divisor == 0 and all(pattern[i] == pattern[i % divisor] for i in range(period)):
-            period = divisor
-            break
-    residues = frozenset((start + i) % period for i in range(period) if pattern[i])
-    while start > 1 and member(start - 1) == ((start - 1) % period in residues):
+        if period % divisor == 0:
+            fewer = {residue % divisor for residue in residues}
+            if len(fewer) * (period // divisor) == len(residues):
+                period, residues = divisor, fewer
+                break
+    if not residues:
+        start = max(early, default=0) + 1
+    steady = start
+    while start > 1 and (start - 1 in early) == ((start - 1) % period in residues):
         start -= 1
-    early = frozenset(size for size in range(1, start) if member(size))
-    return SizeSet(early, start, period, residues)
+    if start < steady:
+        early = {size for size in early if size < start}
+    return SizeSet(frozenset(early), start, period, frozenset(residues))
 
 
-def solve(relation: Relation, left: Dim, right: Dim, name: str, period: int) -> SizeSet | None:
+class Effort:
+    """What solving and comparing may cost, in steps of about 50 ns; then it is given up.
+
+    A few layers can state conditions with periods of thousands, and many of them; a network has
+    few, with periods of a few dozen.
+    """
+
+    def __init__(self, steps: int = 16_000_000) -> None:
+        self._left = steps
+
+    def spend(self, steps: int) -> bool:
+        """Take steps; whether there were as many left."""
+        enough = steps <= self._left
+        self._left -= steps if enough else 0
+        return enough
+
+
+def solve(
+    relation: Relation, left: Dim, right: Dim, name: str, period: int, effort: Effort
+) -> SizeSet | None:
     """The sizes of one symbol for which a condition holds; None when that is not settled.
 
     Every residue class of the period is settled by proof from some size on; what lies before is
@@ -154,6 +202,7 @@ def solve(relation: Relation, left: Dim, right: Dim, name: str, period: int) -> 
         right: likewise.
         name: the symbol.
         period: a common period of both sides (`dim_period`).
+        effort: what it may cost.
     """
     gap = left - right if relation != "divisible" else left % right
     if isinstance(gap, int):
@@ -164,21 +213,17 @@ def solve(relation: Relation, left: Dim, right: Dim, name: str, period: int) -> 
     verdicts: list[bool] = []
     start = 1
     for residue in range(period):
-        settled = _settle(relation, gap, name, period, residue)
+        settled = _settle(relation, gap, name, period, residue, effort)
         if settled is None:
             return None
         verdict, since = settled
         verdicts.append(verdict)
         start = max(start, since)
-    if start > MAX_START:
+    if start > MAX_START or not effort.spend(_TRIAL * start):
         return None
-
-    def member(size: int) -> bool:
-        if size >= start:
-            return verdicts[size % period]
-        return _holds(relation, evaluate(gap, {name: size}))
-
-    return _normalised(start, period, member)
+    early = {n for n in range(1, start) if _holds(relation, evaluate(gap, {name: n}))}
+    residues = {residue for residue, verdict in enumerate(verdicts) if verdict}
+    return _canonical(early, start, period, residues)
 
 
 def _holds(relation: Relation, gap: int) -> bool:
@@ -186,11 +231,13 @@ def _holds(relation: Relation, gap: int) -> bool:
 
 
 def _settle(
-    relation: Relation, gap: Expr, name: str, period: int, residue: int
+    relation: Relation, gap: Expr, name: str, period: int, residue: int, effort: Effort
 ) -> tuple[bool, int] | None:
     """Whether the condition holds for `n = residue (mod period)` from some n on, and from which."""
     step = symbol(name)
     for probe in _FIRST_PROBES:
+        if not effort.spend(_PROOF):
+            return None
         # n = period*(t + probe - 1) + residue with t >= 1, which keeps n positive.
         first = period * probe + residue
         here = substitute(gap, {name: period * step + (first - period)})
@@ -216,11 +263,14 @@ def describe_sizes(name: str, sizes: SizeSet) -> str:
     if sizes.is_empty:
         return f"{name} has no size that works"
     if not sizes.residues:
-        listed = sorted(sizes.early)
-        if len(listed) > 2 and len(listed) == listed[-1] - listed[0] + 1:
-            lower = "" if listed[0] == 1 else f"{listed[0]} <= "
-            return f"{lower}{name} <= {listed[-1]}"
-        return f"{name} is " + " or ".join(map(str, listed))
+        count, least, most = len(sizes.early), min(sizes.early), max(sizes.early)
+        if count > 2 and count == most - least + 1:
+            lower = "" if least == 1 else f"{least} <= "
+            return f"{lower}{name} <= {most}"
+        if count > MAX_LISTED:
+            shown = ", ".join(map(str, sizes.first(6)))
+            return f"{name} is one of {shown}, ..., {most} ({count} sizes)"
+        return f"{name} is " + " or ".join(map(str, sorted(sizes.early)))
     least = sizes.first(1)[0]
     steady = [size for size in range(least, sizes.start) if size not in sizes.early]
     if len(sizes.residues) == sizes.period:

@@ -11,6 +11,7 @@ from archc.types import Dim, dim_max, dim_min, evaluate, symbol
 from archc.types.dims import dim_period
 from archc.types.sizes import (
     ALL_SIZES,
+    Effort,
     SizeSet,
     at_least,
     at_most,
@@ -55,7 +56,7 @@ def test_equality_and_order_are_solved_exactly(left: Dim, right: Dim) -> None:
         ("equal", lambda a, b: a == b),
         ("at-least", lambda a, b: a >= b),
     ):
-        sizes = solve(relation, left, right, "H", period_of(left, right))
+        sizes = solve(relation, left, right, "H", period_of(left, right), Effort())
         if sizes is not None:
             expected = {
                 size
@@ -67,15 +68,15 @@ def test_equality_and_order_are_solved_exactly(left: Dim, right: Dim) -> None:
 
 @given(windows(), st.integers(1, 12))
 def test_divisibility_is_solved_exactly(left: Dim, divisor: int) -> None:
-    sizes = solve("divisible", left, divisor, "H", period_of(left, left % divisor))
+    sizes = solve("divisible", left, divisor, "H", period_of(left, left % divisor), Effort())
     if sizes is not None:
         expected = {size for size in range(1, LIMIT) if evaluate(left, {"H": size}) % divisor == 0}
         assert members(sizes) == expected
 
 
 def test_the_usual_conditions_are_settled() -> None:
-    halves = solve("equal", 2 * (H // 2), H, "H", 2)
-    valid = solve("at-least", (H - 7) // 2 - 28, 1, "H", 2)
+    halves = solve("equal", 2 * (H // 2), H, "H", 2, Effort())
+    valid = solve("at-least", (H - 7) // 2 - 28, 1, "H", 2, Effort())
     assert halves is not None and describe_sizes("H", halves) == "H is even"
     assert valid is not None and describe_sizes("H", valid) == "H >= 65"
     both = halves & valid
@@ -106,3 +107,19 @@ def test_intersection_and_inclusion_are_those_of_sets(a: SizeSet, b: SizeSet) ->
 @given(size_sets())
 def test_first_members_are_the_smallest(sizes: SizeSet) -> None:
     assert sizes.first(5) == sorted(members(sizes))[:5]
+
+
+def test_effort_ends() -> None:
+    effort = Effort(10)
+    assert effort.spend(4)
+    assert not effort.spend(7)
+    assert effort.spend(6)
+    assert not effort.spend(1)
+    assert solve("at-least", (H - 7) // 2 - 28, 1, "H", 2, Effort(100)) is None
+
+
+def test_long_lists_of_sizes_are_shortened() -> None:
+    sizes = multiple_of(3) & at_most(90)
+    assert describe_sizes("H", sizes) == "H is one of 3, 6, 9, 12, 15, 18, ..., 90 (30 sizes)"
+    assert describe_sizes("H", multiple_of(3) & at_most(9)) == "H is 3 or 6 or 9"
+    assert describe_sizes("H", at_most(90) & at_least(4)) == "4 <= H <= 90"

@@ -28,7 +28,7 @@ MAX_TEXT = 1000
 MAX_STEPS = 1_000_000
 """Operations and list items of one evaluation."""
 
-MAX_STEPS_IN_ALL = 4_000_000
+MAX_STEPS_IN_ALL = 2_000_000
 """Operations and list items of all evaluations of a spec together."""
 
 _in_all: ContextVar[list[int] | None] = ContextVar("_in_all", default=None)
