@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -102,18 +102,32 @@ def _read(folder: Path) -> tuple[Base, ...]:
 def base_of(name: str, text: str) -> Base:
     """Find the places of a valid spec."""
     ops = plugged() if name == PLUGGED else OPS
-    sink = Diagnostics()
-    root = parse_yaml(Source(name, text), sink)
-    assert isinstance(root, Mapping), name
-    assert not sink.has_errors, name
     checked = check_source(Source(name, text), ops=ops)
     assert checked.spec is not None, name
-    base = Base(name, text, ops)
+    base = places(name, text, ops, checked.spec.blocks)
+    assert base is not None, name
     required = any(param.kind is not None for param in checked.spec.params.values())
     # A param without a value is a fault of its own, and would be the first to be told.
     base.variants = [*([] if required else [None]), *checked.spec.variants]
     base.params += checked.spec.params
-    words = {*ops, *checked.spec.blocks}
+    return base
+
+
+def places(name: str, text: str, ops: OpTable, blocks: Iterable[str] = ()) -> Base | None:
+    """Find the places of a text; None when it is no mapping of YAML.
+
+    Args:
+        name: the file.
+        text: its text.
+        ops: the table of ops.
+        blocks: names of its blocks, which make layers as ops do.
+    """
+    sink = Diagnostics()
+    root = parse_yaml(Source(name, text), sink)
+    if not isinstance(root, Mapping) or not root.entries or sink.has_errors:
+        return None
+    base = Base(name, text, ops)
+    words = {*ops, *blocks}
     _collect(base, root, words)
     for entry in root.entries:
         if entry.key.text == "layers":

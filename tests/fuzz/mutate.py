@@ -305,6 +305,9 @@ GLOBAL: tuple[Mutator, ...] = (
     byte_changed,
 )
 
+TEXTUAL: tuple[Mutator, ...] = tuple(m for m in GLOBAL[-9:] if m is not wrapped)
+"""Changes that any text takes, also one that is no YAML."""
+
 
 def single(rng: Random, mutators: tuple[Mutator, ...] = LOCAL) -> Mutant:
     """A spec with one change."""

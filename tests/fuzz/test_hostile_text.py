@@ -6,18 +6,19 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import onnx
 import pytest
 
-from archc.compile import check_source
+from archc.compile import Checked, check_source
 from archc.diagnostics import Source
 from archc.diagnostics.render import OutputFormat, render
 from archc.diagnostics.terminal import escape_terminal
 from archc.targets.onnx import onnx_bytes
 from archc.targets.torch import emit_torch
 from archc.weights import DrawnWeights
+from tests.fuzz.bases import plugged
 
 HOSTILE = (
     '"""\nimport os\nos.system("true")\n"""',
@@ -70,11 +71,53 @@ PLAIN = {
     "OUTPUT": "result",
 }
 
+RICH = """\
+archc: 1
+name: rich
+params: {wide: 8}
+variants: {VARIANT: {wide: 16}}
+inputs: {x: {shape: [N, 3, H, 16], dtype: DTYPE, sizes: {H: {PROMISE: 8}}}}
+preprocess: {resize: 32, STEP: 16, interpolation: INTERPOLATION, mean: MEAN}
+defaults: {conv: {SETTING: half}}
+layers:
+  one: {conv: wide, kernel: 3, init: INIT, keys: {weight: KEY, bias: b}}
+  act: {gelu: APPROXIMATION}
+  big: {resize: , scale: 2, mode: MODE}
+  pads: {pad: 1, mode: FILL}
+  two: {conv: wide, kernel: 3}
+  three: {conv: wide, kernel: 3, tie: {weight: SHARED, bias: two.bias}}
+  aux: {seq: [relu], side: ASIDE}
+  plug: {blend: 0.5, other: three, mode: WORD}
+checkpoint: {rename: {PATTERN: RENAMED}}
+"""
+
+RICH_PLAIN = {
+    "VARIANT": "wider",
+    "DTYPE": "float32",
+    "PROMISE": "multiple",
+    "STEP": "crop",
+    "INTERPOLATION": "bicubic",
+    "MEAN": "[0.5, 0.4, 0.3]",
+    "SETTING": "padding",
+    "INIT": "xavier_uniform",
+    "KEY": "kernel_weight",
+    "APPROXIMATION": "tanh",
+    "MODE": "bilinear",
+    "FILL": "reflect",
+    "SHARED": "two.weight",
+    "ASIDE": "training",
+    "WORD": "lerp",
+    "PATTERN": '"old.**"',
+    "RENAMED": '"**"',
+}
+"""Words of enumerations, of preprocessing, of checkpoints, of a plugin, and keys of weights."""
+
 NODES = {
     *("Module", "Expr", "Constant", "Import", "ImportFrom", "alias", "ClassDef", "FunctionDef"),
     *("arguments", "arg", "Name", "Load", "Store", "Attribute", "Call", "Assign", "Return"),
     *("keyword", "Tuple", "List", "Dict", "BinOp", "Add", "Sub", "Mult", "FloorDiv", "UnaryOp"),
     *("USub", "Subscript", "Slice", "Starred", "For", "If", "IfExp", "Compare", "Eq", "Is"),
+    *("BitOr", "Pow"),
 }
 """What generated source consists of; nothing of it executes text."""
 
@@ -90,10 +133,9 @@ def quoted(text: str) -> str:
     return f'"{"".join(escaped)}"'
 
 
-def filled(**texts: str) -> str:
-    """The spec, with some of its words replaced."""
-    spec = SPEC
-    for field, plain in PLAIN.items():
+def filled(spec: str = SPEC, words: Mapping[str, str] = PLAIN, /, **texts: str) -> str:
+    """A spec, with some of its words replaced."""
+    for field, plain in words.items():
         spec = spec.replace(field, quoted(texts[field]) if field in texts else plain)
     return spec
 
@@ -151,7 +193,20 @@ def test_doc_is_a_string_wherever_it_goes(text: str) -> None:
 @pytest.mark.parametrize("field", [field for field in PLAIN if field != "DOC"])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_names_are_refused_or_harmless(field: str, text: str) -> None:
-    checked = check_source(Source("net.yaml", filled(**{field: text})))
+    refused_or_harmless(check_source(Source("net.yaml", filled(**{field: text}))))
+
+
+@pytest.mark.parametrize("field", [None, *RICH_PLAIN])
+def test_words_are_refused_or_harmless(field: str | None) -> None:
+    for text in [None] if field is None else HOSTILE:
+        texts = {} if field is None or text is None else {field: text}
+        source = Source("net.yaml", filled(RICH, RICH_PLAIN, **texts))
+        checked = check_source(source, ops=plugged())
+        assert field is not None or checked.ok, render(checked.diagnostics, OutputFormat.FULL)
+        refused_or_harmless(checked)
+
+
+def refused_or_harmless(checked: Checked) -> None:
     for form in OutputFormat:
         shown = render(checked.diagnostics, form)
         assert shown.replace("\n", "").isprintable(), form
