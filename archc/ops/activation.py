@@ -20,10 +20,12 @@ class Activation(Op):
 
     Class attributes:
         torch_module: the torch class, for an activation without arguments.
+        overwrites: whether that class takes `inplace`.
         onnx_operator: the ONNX operator, where one without attributes is the whole of it.
     """
 
     torch_module: ClassVar[str]
+    overwrites: ClassVar[bool] = False
     onnx_operator: ClassVar[str]
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:
@@ -37,7 +39,9 @@ class Activation(Op):
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
         """The torch module."""
-        return t.module(self.torch_module)(x)
+        if not self.overwrites:
+            return t.module(self.torch_module)(x)
+        return t.module(self.torch_module, inplace=Default(t.may_overwrite, False))(x)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """The ONNX operator."""
@@ -48,6 +52,7 @@ class Relu(Activation):
     """`max(x, 0)`. Source: torch.nn.ReLU, ONNX Relu."""
 
     torch_module = "nn.ReLU"
+    overwrites = True
     onnx_operator = "Relu"
 
 
@@ -55,6 +60,7 @@ class Relu6(Activation):
     """`min(max(x, 0), 6)`. Source: torch.nn.ReLU6; ONNX Clip."""
 
     torch_module = "nn.ReLU6"
+    overwrites = True
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Clip, whose bounds are inputs."""
@@ -155,6 +161,7 @@ class Hardswish(Activation):
     """`x * hardsigmoid(x)`. Source: torch.nn.Hardswish, ONNX HardSwish."""
 
     torch_module = "nn.Hardswish"
+    overwrites = True
     onnx_operator = "HardSwish"
 
 

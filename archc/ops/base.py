@@ -84,6 +84,11 @@ class TorchEmitter(Protocol):
         """A parameter or buffer that the layer keeps itself (not inside a module)."""
         ...
 
+    @property
+    def may_overwrite(self) -> bool:
+        """Whether an activation may write its result over what it reads."""
+        ...
+
 
 class OnnxEmitter(Protocol):
     """Writes one layer into an ONNX graph."""
@@ -216,6 +221,8 @@ class Op(BaseModel):
         text_fields: fields whose value is plain text, never an expression.
         references: attributes that name another layer, whose value becomes a further input. Each
             has a field of the same name that says whether it is given; its inputs come last.
+        spare_result: whether the result is memory of its own, and torch's gradient needs it not, so
+            that the only layer that reads it may write over it.
         copies: whether, in inference, every element of the result is an element of the input as it
             is, at a place that `reach` tells.
     """
@@ -228,6 +235,7 @@ class Op(BaseModel):
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     text_fields: ClassVar[frozenset[str]] = frozenset()
     references: ClassVar[tuple[str, ...]] = ()
+    spare_result: ClassVar[bool] = False
     copies: ClassVar[bool] = False
 
     @property

@@ -34,6 +34,8 @@ class BatchNorm(Op):
     Source: torch.nn.BatchNorm1d, 2d and 3d; ONNX BatchNormalization.
     """
 
+    spare_result = True
+
     eps: PositiveNumber = 1e-5
     momentum: Number | None = 0.1
     affine: Flag = True

@@ -64,6 +64,8 @@ class Conv(Op):
     Source: torch.nn.Conv1d, Conv2d, Conv3d; ONNX Conv.
     """
 
+    spare_result = True
+
     principal = "out"
 
     out: PositiveInt

@@ -130,6 +130,7 @@ class _Elementwise(Op):
 class Add(_Elementwise):
     """Elementwise sum of two or more tensors of one shape; nothing is broadcast."""
 
+    spare_result = True
     arity = (2, None)
     symbol = "+"
     onnx_operator = "Add"

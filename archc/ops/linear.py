@@ -51,6 +51,7 @@ class Linear(Op):
     Source: torch.nn.Linear; ONNX Gemm for rank 2, MatMul and Add for higher ranks.
     """
 
+    spare_result = True
     principal = "out"
 
     out: PositiveInt

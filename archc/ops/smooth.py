@@ -46,6 +46,7 @@ class Silu(Activation):
     """`x * sigmoid(x)`, also known as swish. Source: torch.nn.SiLU; ONNX Sigmoid and Mul."""
 
     torch_module = "nn.SiLU"
+    overwrites = True
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Sigmoid and Mul: onnxruntime fuses them, while Swish (opset 24) has no fast kernel."""

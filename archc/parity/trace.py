@@ -73,7 +73,8 @@ def trace(
             return None
         # The functions that numpy needs of a tensor are not part of the network.
         with torch._C.DisableTorchFunction():
-            item = candidate(name, len(values), tensor.detach().contiguous().numpy())
+            # A copy: what follows may be computed in place.
+            item = candidate(name, len(values), tensor.detach().contiguous().numpy().copy())
         values.append(item)
         return item
 

@@ -164,8 +164,8 @@ def test_build_compares_the_source_that_it_wrote(cli, small, tmp_path, monkeypat
 
     def emit_wrongly(graph):
         source = emit_torch(graph)
-        assert "nn.ReLU" in source.text
-        return replace(source, text=source.text.replace("nn.ReLU", "nn.Tanh"))
+        assert "nn.ReLU(inplace=True)" in source.text
+        return replace(source, text=source.text.replace("nn.ReLU(inplace=True)", "nn.Tanh()"))
 
     monkeypatch.setattr("archc.targets.torch.emit_torch", emit_wrongly)
     result = cli("build", "small.yaml", "--to", "torch", "--verify", code=1)

@@ -68,7 +68,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, planes, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
-        self.act = nn.ReLU()
+        self.act = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(
             planes, planes * 4, kernel_size=3, stride=stride, padding=1, bias=False
         )
@@ -80,7 +80,7 @@ class Bottleneck(nn.Module):
                 ),
                 nn.BatchNorm2d(planes * 4),
             )
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x
@@ -171,7 +171,7 @@ def test_a_network_that_is_a_list_is_sequential() -> None:
             """\
             class Mlp(nn.Sequential):
                 def __init__(self) -> None:
-                    super().__init__(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+                    super().__init__(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 2))
             """
         )
     }
@@ -214,7 +214,7 @@ def test_sections_keep_their_names_and_runs_are_counted() -> None:
                         norm5=nn.BatchNorm2d(16),
                     )
                 )
-                self.act = nn.ReLU()
+                self.act = nn.ReLU(inplace=True)
 
             def forward(self, x: Tensor) -> Tensor:
                 x = self.features(x)  # [N, 16, 8, 8]
@@ -250,7 +250,7 @@ def test_what_a_block_may_lack_is_a_parameter() -> None:
     text = classes(source.text)["Cell"]
     assert "activation: type[nn.Module] | None" in text
     assert "gate: int | None = None" in text
-    assert "if activation is not None:\n            layers.append(activation())" in text
+    assert "if activation is not None:\n            layers.append(activation(inplace=True))" in text
     root = classes(source.text)["Net"]
     assert "self.a = Cell(8, 8)\n" in root
     assert "self.b = Cell(8, 12, gate=5, activation=nn.Hardswish)\n" in root

@@ -267,6 +267,8 @@ def _of_member(member: Member, context: str) -> Iterator[tuple[str, bool]]:
     code = member.code
     if isinstance(code, Construct) and isinstance(code.constructor, Literal):
         yield context, True
+        for _ in literals(code.kwargs):
+            yield context, False
     else:
         yield from _of_code(code, context)
     yield _flag_context(member, context), False

@@ -45,9 +45,9 @@ class Lowered:
     expr: Expression
 
 
-def lower(node: Node, draws: Draws) -> Lowered:
+def lower(node: Node, draws: Draws, may_overwrite: bool) -> Lowered:
     """Run the op's lowering and record what it writes."""
-    recorder = _Recorder(node, draws)
+    recorder = _Recorder(node, draws, may_overwrite)
     operands = [Operand(value.name, value.type) for value in node.inputs]
     expr = recorder.code(node.op.to_torch(recorder, *operands))
     return Lowered(node, recorder.construct, expr)
@@ -56,9 +56,10 @@ def lower(node: Node, draws: Draws) -> Lowered:
 class _Recorder:
     """A `TorchEmitter` that keeps code as data."""
 
-    def __init__(self, node: Node, draws: Draws) -> None:
+    def __init__(self, node: Node, draws: Draws, may_overwrite: bool) -> None:
         self.node = node
         self.draws = draws
+        self.may_overwrite = may_overwrite
         self.construct: Construct | None = None
 
     def module(
@@ -69,7 +70,10 @@ class _Recorder:
         roles = [names[i] if i < len(names) else f"arg{i}" for i in range(len(args))]
         draws = self._draws()
         if self._is_activation(args, kwargs) and not draws:
-            self.construct = Construct(Literal(Name(constructor), "activation", "class"))
+            # Whether it overwrites its input is the same wherever the class differs.
+            inplace = (("inplace", Literal(True, "inplace")),) if self.may_overwrite else ()
+            name = Literal(Name(constructor), "activation", "class")
+            self.construct = Construct(name, kwargs=inplace if "inplace" in kwargs else ())
             return self._call
         self.construct = Construct(
             constructor,
@@ -91,7 +95,8 @@ class _Recorder:
         self, args: tuple[Literalish, ...], kwargs: dict[str, Literalish | Default]
     ) -> bool:
         """Whether the class alone says it all, so that a block may take it as a parameter."""
-        plain = all(isinstance(v, Default) and v.value == v.default for v in kwargs.values())
+        others = [value for name, value in kwargs.items() if name != "inplace"]
+        plain = all(isinstance(v, Default) and v.value == v.default for v in others)
         return isinstance(self.node.op, Activation) and not args and plain
 
     def _call(self, *operands: Operand | TorchCode) -> TorchCode:

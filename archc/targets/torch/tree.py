@@ -18,6 +18,7 @@ from archc.targets.torch.code import (
     values_of,
 )
 from archc.targets.torch.lower import OWN, Lowered, lower
+from archc.targets.torch.overwriting import overwriting
 from archc.targets.torch.signatures import FUNCTIONAL, KEPT
 from archc.targets.torch.tensors import Draws
 
@@ -105,8 +106,9 @@ class TreeBuilder:
 
     def build(self) -> Level:
         """The root of the tree."""
+        overwriters = overwriting(self.graph)
         for node in self.graph.nodes:
-            self._place(lower(node, self._draws))
+            self._place(lower(node, self._draws, node.path in overwriters))
         return self.root
 
     def value(self, name: str) -> str:
