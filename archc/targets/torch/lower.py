@@ -70,10 +70,9 @@ class _Recorder:
         roles = [names[i] if i < len(names) else f"arg{i}" for i in range(len(args))]
         draws = self._draws()
         if self._is_activation(args, kwargs) and not draws:
-            # Whether it overwrites its input is the same wherever the class differs.
-            inplace = (("inplace", Literal(True, "inplace")),) if self.may_overwrite else ()
+            # Arguments are the same wherever the class differs.
             name = Literal(Name(constructor), "activation", "class")
-            self.construct = Construct(name, kwargs=inplace if "inplace" in kwargs else ())
+            self.construct = Construct(name, kwargs=_written(kwargs))
             return self._call
         self.construct = Construct(
             constructor,
@@ -136,6 +135,12 @@ def _shapes(template: str) -> set[str]:
     """Fields that tell a function sizes: each part of such a tuple is a value of its own."""
     calls = _SIZED.findall(template)
     return {name for call in calls for name in re.findall(r"\{([a-z]\w*)\}", call)}
+
+
+def _written(kwargs: dict[str, Literalish | Default]) -> tuple[tuple[str, Literal], ...]:
+    """The arguments that are not left at their defaults."""
+    arguments = ((name, _literal(value, name)) for name, value in kwargs.items())
+    return tuple((name, literal) for name, literal in arguments if not literal.is_default)
 
 
 def _literal(given: Literalish | Default, role: str) -> Literal:
