@@ -334,4 +334,4 @@ class AvgPool(Op):
         behind = [(0, max(w.end - w.after, 0)) for w in slides]
         shares = type.with_shape((1, 1, *type.shape[2:]))
         share = self._pool(g, ones, slides, behind, type=shares, count=1)
-        return g.op("Div", mean, share, type=type)
+        return g.op("Div", mean, share)

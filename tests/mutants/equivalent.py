@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.mutants.mutate import COMPUTED, Mutant
+from tests.mutants.changes import Mutant
+from tests.mutants.mutate import COMPUTED
 
 _SUM = re.compile(r"\{\d\}( \+ \{\d\})+")
 _PRODUCT = re.compile(r"\{\d\}( \* \{\d\})+")
@@ -30,6 +31,12 @@ def _is(mutant: Mutant, method: str, head: str, change: str, slot: str) -> bool:
     return (mutant.method, mutant.change, mutant.slot) == (method, change, slot) and (
         mutant.head in head.split()
     )
+
+
+def _inserts_axes(mutant: Mutant) -> bool:
+    """Whether a constant is what an Unsqueeze inserts axes by."""
+    named = mutant.source.startswith("axes = ")
+    return mutant.method == "onnx.constant" and (named or 'g.op("Unsqueeze"' in mutant.source)
 
 
 RULES: list[Rule] = [
@@ -145,6 +152,28 @@ RULES: list[Rule] = [
             m.slot == "type" and m.function == "recurrent.py:_Recurrent.to_onnx.<locals>.<genexpr>"
         ),
         "the type of a layer's own result is the graph's, whatever its node declares",
+    ),
+    (
+        lambda m: m.change == "reverse" and m.slot == "values" and _inserts_axes(m),
+        "axes are inserted together, in no order",
+    ),
+    (
+        lambda m: _is(m, "onnx.op", "Squeeze", "omit", "1") and m.function == "rope.py:Rope._turns",
+        "ONNX removes all axes of size 1 where none are named, and this value has one axis",
+    ),
+    (
+        lambda m: (
+            (m.change, m.slot) == ("change", "values")
+            and m.function == "attention_forms.py:mask_terms.<locals>.<genexpr>"
+        ),
+        "a softmax is the same with one number added to all that is seen; any so low hides",
+    ),
+    (
+        lambda m: (
+            m.function == "nearest.py:_runtime_index"
+            and (m.head, m.change) in (("Sub", "replace"), ("Min", "omit"))
+        ),
+        "rounding leads beyond the last element only on an axis of 2**23 or more",
     ),
 ]
 

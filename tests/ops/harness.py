@@ -107,6 +107,28 @@ def _agree(own: onnx.TensorShapeProto, written: onnx.TensorShapeProto) -> bool:
     )
 
 
+def assert_declared_shapes(
+    model: onnx.ModelProto, inputs: Sequence[Array], sizes: Mapping[str, int]
+) -> None:
+    """Every value between the nodes has the shape and dtype that are written, at these sizes.
+
+    Inference alone does not tell where a shape hangs on the numbers in a tensor.
+    """
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    told.graph.output.extend(told.graph.value_info)
+    results = run_onnx(told, inputs, optimise=False)
+    for info, array in zip(told.graph.output, results, strict=True):
+        tensor = info.type.tensor_type
+        # A dim is written as an expression of Python.
+        shape = tuple(
+            eval(dim.dim_param, {}, dict(sizes)) if dim.dim_param else dim.dim_value
+            for dim in tensor.shape.dim
+        )
+        assert array.shape == shape, (info.name, array.shape, shape)
+        assert array.dtype == onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), info.name
+
+
 def run_onnx(model: onnx.ModelProto, inputs: Sequence[Array], optimise: bool) -> list[Array]:
     """The results of onnxruntime on the CPU."""
     options = ort.SessionOptions()

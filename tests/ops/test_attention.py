@@ -105,8 +105,9 @@ def cases(draw):
         attributes["kv_heads"] = kv_heads
     if length == context:
         attributes["causal"] = draw(st.booleans())
+    alone = draw(st.integers(0, 3)) == 0  # a mask with nothing else added to the scores
     for name in ("bias", "mask", "visible", "cosine"):
-        attributes[name] = draw(st.booleans())
+        attributes[name] = name == "mask" if alone else draw(st.booleans())
     if attributes["bias"]:
         shapes.append((heads, length, context))
     if attributes["mask"]:

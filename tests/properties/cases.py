@@ -7,7 +7,7 @@ missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -18,6 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import strategies as st
 
 from archc.ops.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
+from archc.ops.attention_forms import MAX_LOGIT_SCALE
 from archc.ops.base import Op
 from archc.ops.resize import Resize
 from archc.ops.table import OPS
@@ -31,7 +32,7 @@ from tests.ops import (
     test_recurrent,
     test_rope,
 )
-from tests.ops.harness import LAYER, Reference, Tensor
+from tests.ops.harness import LAYER, Array, Reference, Tensor
 from tests.ops.test_window import mask, partition
 from tests.properties import training
 from tests.zoo.oracle import torchvision_models
@@ -49,12 +50,15 @@ class Case:
         op: its attributes.
         types: of the inputs, all sizes fixed.
         below: what integer inputs stay below that do not choose rows.
+        edge: puts into the drawn inputs what is at the edge of what the op is made for; None where
+            nothing is.
     """
 
     name: str
     op: Op
     types: tuple[TensorType, ...]
     below: int = 100
+    edge: Callable[[Sequence[Array]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -217,15 +221,22 @@ def _attentions(draw: Draw) -> Case:
     if draw(st.integers(0, 2)) == 0:
         op = op.model_copy(update={"dropout": draw(st.sampled_from([0.3, 0.7]))})
     types = (x if isinstance(x, TensorType) else TensorType(x) for x in shapes)
-    return Case("attention", op, tuple(types), below=2)
+    edge = _beyond_cosines if op.cosine and draw(st.integers(0, 2)) == 0 else None
+    return Case("attention", op, tuple(types), below=2, edge=edge)
+
+
+def _beyond_cosines(inputs: Sequence[Array]) -> None:
+    """A zero vector, which has no direction, and factors beyond what they are bounded to."""
+    inputs[0][..., :1, :] = 0.0
+    inputs[-1][...] += MAX_LOGIT_SCALE
 
 
 def _sees_something(case: Case) -> bool:
-    """Whether no query can have all keys hidden from it.
+    """Whether no query can have all keys hidden from it, nor be zero where directions count.
 
     Its result is then a mean whatever the scores are, and what gradient they get is nobody's.
     """
-    return all(type_.dtype is DType.FLOAT32 for type_ in case.types)
+    return case.edge is None and all(type_.dtype is DType.FLOAT32 for type_ in case.types)
 
 
 def _products(op: Op) -> Reference:

@@ -31,6 +31,7 @@ from tests.ops.harness import (
     Array,
     Reference,
     Tensor,
+    assert_declared_shapes,
     layer_graph,
     onnx_model,
     run_onnx,
@@ -157,6 +158,8 @@ class _Run:
             if not type_.dtype.is_floating:
                 numbers = self.rng.integers(0, bound or self.case.below, shape)
             arrays.append(np.asarray(numbers).astype(type_.dtype.value))
+        if self.case.edge is not None:
+            self.case.edge(arrays)
         return arrays
 
     def check(self, refused: bool) -> None:
@@ -175,6 +178,8 @@ class _Run:
         if not refused:
             model = onnx_model(self.graph, self.weights, self.setting.opset)
             assert_attributes(self.case, model, self.setting.opset)
+            if self.sizes and model.graph.value_info:
+                assert_declared_shapes(model, self.inputs, self.sizes)
             for optimise in (False, True):
                 name = "onnx optimised" if optimise else "onnx"
                 found[name] = run_onnx(model, self.inputs, optimise=optimise)
