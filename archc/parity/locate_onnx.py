@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from archc.graph import Graph
+from archc.graph import Graph, Node
 from archc.graph.passes import Rewriting, optimised
 from archc.parity.attributes import Emitted
 from archc.parity.divergence import NEIGHBOURS, Divergence, LayerErrors
@@ -97,12 +97,13 @@ def _by_numbers(
     graph = situation.graph
     inputs = _inputs(graph, file)
     known = {name: candidate(value, -1, situation.feed[name]) for name, value in inputs.items()}
-    matching = match(known, situation.layers(), list(_candidates(situation, file)))
+    candidates = list(_candidates(situation, file))
+    matching = match(known, situation.layers(), candidates)
     node = matching.first_unmatched()
     if node is None:
         return None
     good = matching.good_before(node)
-    closest = matching.closest.get(node.output.name)
+    closest = _behind_inputs(node, matching, file, candidates)
     if closest is not None:
         good[node.output.name] = closest
     values = {name: item.name for name, item in good.items()}
@@ -114,6 +115,26 @@ def _by_numbers(
     if found is None or found.layer.node.path != node.path:
         return _unlocated(matching, node.path, closest)
     return _explained(found, matching, file)
+
+
+def _behind_inputs(
+    node: Node, matching: Matching, file: OnnxFile, candidates: Sequence[Candidate]
+) -> Candidate | None:
+    """The closest counterpart of a layer's value.
+
+    An activation may come closer to its own input than to what stands in its place; that is then
+    what the file makes of the input.
+    """
+    closest = matching.closest.get(node.output.name)
+    inputs = {v.name for v in node.inputs}
+    inputs = {item.name for name, item in matching.matched.items() if name in inputs}
+    if closest is None or closest.name not in inputs:
+        return closest
+    for item in candidates:
+        maker = file.maker(item.name)
+        if item.count == closest.count and maker is not None and inputs & set(maker.input):
+            return item
+    return closest
 
 
 def _unlocated(matching: Matching, path: str, closest: Candidate | None) -> Divergence:
