@@ -93,7 +93,7 @@ def compare(
     torch_output: Array,
     ort_output: Array,
     reference: Array,
-    gate: Gate = _USUAL,
+    gate: Gate | None = None,
     *,
     draw: str = "",
     rounded: Callable[[], Array] | None = None,
@@ -108,13 +108,16 @@ def compare(
         torch_output: of torch in the network's own precision.
         ort_output: of onnxruntime.
         reference: of torch in float64.
-        gate: what passes.
+        gate: what passes; by default that of the dtype of `torch_output`.
         draw: what kind of input.
         rounded: gives the output in float64 on inputs of which each element is off by one
             rounding; asked only when the result would fail. What inputs that close together
             make of a result (a norm of two nearly equal values) is no fault of a runtime.
         runtime: what made `ort_output`.
     """
+    if gate is None:
+        is_half = torch_output.dtype.name == DType.FLOAT16.value
+        gate = GATES[DType.FLOAT16] if is_half else _USUAL
     problem = _problem(torch_output, ort_output, reference, runtime)
     if problem:
         return Comparison(name, sizes, optimized, 0.0, float("inf"), problem, draw, gate=gate)

@@ -10,6 +10,7 @@ from archc.graph.graph import WeightRef
 from archc.graph.specialise import specialised
 from archc.parity.draws import nudged
 from archc.records import dataclass, replace
+from archc.types import DType
 from archc.weights import WeightSource
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class LayerModule:
     Args:
         node: the layer, at concrete sizes.
         weights: of the whole network.
+        dtype: of the whole network.
     """
 
-    def __init__(self, node: Node, weights: WeightSource) -> None:
+    def __init__(self, node: Node, weights: WeightSource, dtype: DType = DType.FLOAT32) -> None:
         from archc.targets.torch import emit_torch, load_module
 
         inputs = tuple(replace(value, name=f"x{i}") for i, value in enumerate(node.inputs))
@@ -74,7 +76,8 @@ class LayerModule:
             node, path=LAYER, inputs=inputs, outputs=outputs, weights=refs, side=None, calls=()
         )
         names = {f"y{i}": value for i, value in enumerate(outputs)}
-        graph = Graph("Layer", "", inputs, (alone,), names, {"": Scope("", None, node.span)})
+        scopes = {"": Scope("", None, node.span)}
+        graph = Graph("Layer", "", inputs, (alone,), names, scopes, dtype=dtype)
         source = emit_torch(graph)
         if any(finding.is_error for finding in source.diagnostics):
             raise LayerError(source.diagnostics[0].message)
@@ -134,7 +137,7 @@ def run_layers(
     exact = {name: doubled(array) for name, array in single.items()}
     readers = {value.name: i for i, node in enumerate(layers) for value in node.inputs}
     for index, node in enumerate(layers):
-        run = _run(node, weights, single, exact)
+        run = _run(node, weights, fixed.dtype, single, exact)
         for value, mine, true in zip(node.outputs, run.single, run.exact, strict=True):
             single[value.name], exact[value.name] = mine, true
         yield run
@@ -147,12 +150,13 @@ def run_layers(
 def _run(
     node: Node,
     weights: WeightSource,
+    dtype: DType,
     single: Mapping[str, Array],
     exact: Mapping[str, Array],
 ) -> LayerRun:
     inputs = tuple(single[value.name] for value in node.inputs)
     try:
-        module = LayerModule(node, weights)
+        module = LayerModule(node, weights, dtype)
         mine = module.run(inputs)
         module.double()
         local = module.run([doubled(array) for array in inputs])

@@ -1,9 +1,10 @@
 """Random networks on every target, as many as are asked for.
 
-    python -m tests.networks.run --count 10000 [--first 0] [--failures FOLDER]
+    python -m tests.networks.run --count 10000 [--first 0] [--failures FOLDER] [--dtype float16]
 
 Each is written in a way of its own (`drawn_style`). One that fails is made smaller as long as it
 fails, and written to a folder in `FOLDER` as a spec, with the file that it imports, if any.
+With `--dtype float16` or `bfloat16` networks are held as `archc verify` does.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import Any
 
 import torch
 
+from archc.graph.precision import PRECISIONS
+from archc.types import DType
 from tests.networks.check import check_fresh, check_targets, compiled
 from tests.networks.grow import Body, Network, Section, bodies_of, network
+from tests.networks.precision import examine_in
 from tests.networks.style import Written, drawn_style
 from tests.networks.write import count_items, written
 
@@ -114,8 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
     parser.add_argument("--failures", type=Path, default=Path("failures"))
+    parser.add_argument("--dtype", choices=[d.value for d in PRECISIONS], default="float32")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if chosen.dtype != DType.FLOAT32.value:
+        return _run_in(DType(chosen.dtype), chosen.first, chosen.count)
     start, total, failed = time.process_time(), Counter[str](), 0
     for first in range(chosen.first, chosen.first + chosen.count, BATCH):
         numbers = range(first, min(first + BATCH, chosen.first + chosen.count))
@@ -128,6 +135,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         layers = sum(total.values())
         print(f"{done} networks, {layers} layers, {failed} failed, {seconds:.0f} s", flush=True)
     print(", ".join(f"{op} {count}" for op, count in sorted(total.items())))
+    return 1 if failed else 0
+
+
+def _run_in(dtype: DType, first: int, count: int) -> int:
+    failed = missing = 0
+    start = time.process_time()
+    for number in range(first, first + count):
+        wrong, refused = examine_in(dtype, [(number, as_drawn(network(number)))])
+        failed, missing = failed + len(wrong), missing + len(refused)
+        for problem in wrong.values():
+            print(f"network {number}: {problem[:300]}", flush=True)
+    seconds = time.process_time() - start
+    print(
+        f"{count} networks, {missing} without a kernel of torch, {failed} failed, {seconds:.0f} s"
+    )
     return 1 if failed else 0
 
 

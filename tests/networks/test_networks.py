@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from archc.ops.table import OPS
+from archc.types import DType
 from tests.networks.grow import layers_of, network
 from tests.networks.layers import CHOICES, COMPOSED
-from tests.networks.run import examine, smaller
+from tests.networks.precision import examine_in
+from tests.networks.run import as_drawn, examine, smaller
 
 
 def test_every_op_is_drawn() -> None:
@@ -20,6 +22,14 @@ def test_every_op_is_drawn() -> None:
 @pytest.mark.parametrize("first", [0, 20])
 def test_random_networks_compute_the_same_on_every_target(first: int) -> None:
     assert examine(range(first, first + 20)) == {}
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
+def test_random_networks_compute_the_same_in_fewer_bits(dtype: DType) -> None:
+    drawn = [(number, as_drawn(network(number))) for number in range(12)]
+    wrong, refused = examine_in(dtype, drawn)
+    assert wrong == {}
+    assert len(refused) < 4
 
 
 def test_a_network_that_fails_is_made_smaller() -> None:
