@@ -10,7 +10,7 @@ Parker, Pierce and Eggert 2000, doi 10.1109/5992.852391), and what that changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,19 +80,50 @@ class Rounded:
 
 def rounded(form: Form, feed: Mapping[str, Array], sizes: Mapping[str, int], seed: int) -> Rounded:
     """Run a network layer by layer, each alone in onnxruntime, and in float64 with roundings."""
-    rng = np.random.default_rng(seed)
     alone = _Alone(form, feed, sizes)
-    samples = [{name: _off(x, 0.0, rng) for name, x in feed.items()} for _ in range(SAMPLES)]
+    samples: list[Results] = []
     wrong = ""
-    for run in run_layers(form.graph, form.weights, feed, sizes):
+    for run in _disturbed(form.graph, form.weights, feed, sizes, seed, samples):
         wrong = wrong or alone.check(run)
+    ends = form.graph.outputs.items()
+    return Rounded(wrong, [{name: values[v.name] for name, v in ends} for values in samples])
+
+
+def amplified(
+    graph: Graph, weights: WeightSource, feed: Mapping[str, Array], sizes: Mapping[str, int]
+) -> dict[str, float]:
+    """Output -> the largest scaled error that roundings of the network's own dtype make of it."""
+    unit = float(np.finfo(graph.dtype.value).eps) / 2
+    samples: list[Results] = []
+    exact: Results = {}
+    for run in _disturbed(graph, weights, feed, sizes, 0, samples, unit):
+        exact |= {v.name: x for v, x in zip(run.node.outputs, run.exact, strict=True)}
+    return {
+        name: max(scaled_error(values[end.name], exact[end.name]) for values in samples)
+        for name, end in graph.outputs.items()
+        if end.name in exact
+    }
+
+
+def _disturbed(
+    graph: Graph,
+    weights: WeightSource,
+    feed: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    seed: int,
+    samples: list[Results],
+    unit: float = ROUNDING,
+) -> Iterator[LayerRun]:
+    """The layers in turn; `samples` gets all values in float64, each off by roundings."""
+    rng = np.random.default_rng(seed)
+    samples += [{n: _off(x, unit, 0.0, rng) for n, x in feed.items()} for _ in range(SAMPLES)]
+    for run in run_layers(graph, weights, feed, sizes):
         floor = ROUNDING * cancelling(run.node)
         for values in samples:
             made = run.module.run([values[value.name] for value in run.node.inputs])
             for value, array in zip(run.node.outputs, made, strict=True):
-                values[value.name] = _off(array, floor, rng)
-    ends = form.graph.outputs.items()
-    return Rounded(wrong, [{name: values[v.name] for name, v in ends} for values in samples])
+                values[value.name] = _off(array, unit, floor, rng)
+        yield run
 
 
 def cancelling(node: Node) -> float:
@@ -100,12 +131,12 @@ def cancelling(node: Node) -> float:
     return _CANCELLING.get(node.op_name, lambda op: 0.0)(node.op)
 
 
-def _off(x: Array, floor: float, rng: np.random.Generator) -> Array:
+def _off(x: Array, unit: float, floor: float, rng: np.random.Generator) -> Array:
     """An array in float64, every element off by one rounding of its own, or `floor` at least."""
     if x.dtype.kind != "f":
         return x
     x = x.astype(np.float64)
-    return np.asarray(x + rng.choice([-1.0, 1.0], x.shape) * (ROUNDING * np.abs(x) + floor))
+    return np.asarray(x + rng.choice([-1.0, 1.0], x.shape) * (unit * np.abs(x) + floor))
 
 
 class _Alone:
