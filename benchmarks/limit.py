@@ -36,7 +36,6 @@ for count, uniform in json.loads({weights!r}):
         for start in range(0, len(data), 1 << 20):
             os.write(file, data[start : start + (1 << 20)])
         count -= size
-os.fsync(file)
 """
 
 

@@ -8,7 +8,14 @@ from tests.mutation.mutate import Mutant
 
 Rule = tuple[str, str]
 
-RULES: list[Rule] = []
+RULES: list[Rule] = [
+    (
+        r"strict=True.*strict= ?False",
+        "`strict` guards against mistakes; lengths are equal",
+    ),
+    (r"slots=True.*slots= ?False", "slots only save memory"),
+    (r"`@(lru_)?cache\b|maxsize=", "a cache only saves time"),
+]
 """A pattern for what a mutant is printed as, and the reason why it is no fault."""
 
 
