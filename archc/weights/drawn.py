@@ -145,18 +145,21 @@ def _truncated(
     if flipped:
         low, high = -high, -low
     inside = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
-    numbers = np.empty(0, np.float32)
-    while len(numbers) < count:
-        missing = count - len(numbers)
+    parts: list[Floats] = []
+    missing = count
+    while missing:
         if inside >= _LIKELY:
             more = rng.standard_normal(missing, dtype=np.float32)
-            more = more[(more >= low) & (more <= high)]
+            if more.min() < low or more.max() > high:  # mostly none is: bounds are often far out
+                more = more[(more >= low) & (more <= high)]
         else:
             more = _tail(rng, missing, low, high)
-        numbers = np.concatenate([numbers, more])
-    scale = -std if flipped else std
-    numbers = numbers * np.float32(scale) + np.float32(mean)
-    return np.clip(numbers, np.float32(bounds[0]), np.float32(bounds[1]))
+        parts.append(more)
+        missing -= len(more)
+    numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    numbers *= np.float32(-std if flipped else std)
+    numbers += np.float32(mean)
+    return np.clip(numbers, np.float32(bounds[0]), np.float32(bounds[1]), out=numbers)
 
 
 def _tail(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
