@@ -240,3 +240,19 @@ def test_sizes_are_read_where_they_are_known() -> None:
     torch.testing.assert_close(module(x), torch.nn.functional.linear(x, *expected))
     assert module(torch.randn(5, 1, 6)).shape == (5, 1, 4)
     assert_tidy(source)
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"), [("groupnorm", {"groups": 2}), ("instancenorm", {"affine": True})]
+)
+def test_weights_that_must_keep_their_names_are_refused(op: str, attributes: dict) -> None:
+    net = image()
+    renamed = {"weight": "norm.kernel", "bias": "norm.shift"}
+    net.add("norm", op, attributes=attributes, keys=renamed)
+    net.add("act", "relu")
+    source = emit_torch(net.graph())
+    (problem,) = source.diagnostics
+    assert problem.code == "unsupported-by-target"
+    assert f"`{op}`" in problem.message
+    assert problem.primary is not None and problem.primary.span.line == 2
+    assert source.text == ""

@@ -53,6 +53,8 @@ def emit_torch(graph: Graph) -> TorchSource:
     written = graph.declared or graph  # layers make their weights in float32
     tree = TreeBuilder(written, sink)
     root = tree.build()
+    if sink.has_errors:  # the code of a layer that was refused is not whole
+        return TorchSource("", "", tuple(graph.weights()), tuple(sink.sorted()), graph.ties())
     outputs = {name: tree.value(value.name) for name, value in graph.outputs.items()}
     planner = Planner(written, tree.steps, outputs)
     planner.plan(root)
