@@ -173,7 +173,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder))
-torch.set_num_threads(1)
+torch.set_num_threads(int(sys.argv[2]))
 for path in sorted(folder.glob("*.class")):
     name = path.stem
     module = getattr(importlib.import_module(name), path.read_text())()
@@ -195,7 +195,8 @@ def check_fresh(folder: Path, prepared: Sequence[Prepared]) -> dict[str, str]:
         Name of a network -> what is wrong with it.
     """
     done = subprocess.run(
-        [sys.executable, "-I", "-c", _PROGRAM, str(folder)],
+        # Another number of threads sums in another order.
+        [sys.executable, "-I", "-c", _PROGRAM, str(folder), str(torch.get_num_threads())],
         capture_output=True,
         text=True,
         check=False,
