@@ -73,14 +73,17 @@ class Killer:
 
     Attributes:
         outputs: the kinds of output.
-        random: chooses everything.
+        seed: of everything that is chosen; each case has a generator of its own, so that a run can
+            go on after any of them.
         tally: what came of it.
+        random: of the case that is run.
         lengths: kind -> (calls, seconds) of a build.
     """
 
     outputs: Sequence[Output]
-    random: Random
-    tally: Tally = field(default_factory=Tally)
+    seed: str
+    tally: Tally
+    random: Random = field(default_factory=Random)
     lengths: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def measure(self, folder: Path) -> None:
@@ -96,6 +99,7 @@ class Killer:
 
     def case(self) -> None:
         """One folder, from a complete old output over kills to a complete new one."""
+        self.random = Random(f"{self.seed}:{self.tally.cases}")
         output = self.random.choice(self.outputs)
         with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as name:
             folder = Path(name)
@@ -154,27 +158,50 @@ class Killer:
             print(self.tally.problems[-1], flush=True)
 
 
-def kill_builds(outputs: Sequence[Output], kills: int, seed: str) -> Tally:
-    """Run cases until so many processes have been killed."""
-    killer = Killer(outputs, Random(seed))
+def kill_builds(
+    outputs: Sequence[Output],
+    kills: int,
+    seed: str,
+    tally: Tally | None = None,
+    note: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Run cases until so many processes have been killed.
+
+    Args:
+        outputs: the kinds of output.
+        kills: how many, those of the tally included.
+        seed: of the cases.
+        tally: what came of the cases before, from which the run goes on.
+        note: is called after each case.
+    """
+    killer = Killer(outputs, seed, tally or Tally())
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
         killer.measure(Path(folder))
     while killer.tally.kills < kills:
         killer.case()
-        if killer.tally.cases % 500 == 0:
-            tally = killer.tally
-            said = f"{tally.kills} kills, {len(tally.problems)} broken promises"
-            print(f"{tally.cases} cases, {said}", flush=True)
+        note()
     return killer.tally
 
 
-def race(output: Output, rounds: int) -> Tally:
-    """Let two processes build different versions at the same time into one folder."""
-    tally = Tally()
+def race(
+    output: Output,
+    rounds: int,
+    tally: Tally | None = None,
+    note: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Let two processes build different versions at the same time into one folder.
+
+    Args:
+        output: the kind of output.
+        rounds: how many races, those of the tally included.
+        tally: what came of the races before, from which the run goes on.
+        note: is called after each race.
+    """
+    tally = tally or Tally()
     build = BUILDS[output.kind]
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as name:
         folder = Path(name)
-        for number in range(rounds):
+        for number in range(tally.cases, rounds):
             pair = (number % VERSIONS, (number + 1 + number // VERSIONS % 3) % VERSIONS)
             pids = []
             reader, writer = os.pipe()
@@ -194,4 +221,5 @@ def race(output: Output, rounds: int) -> Tally:
             if codes != [0, 0] or state not in map(str, pair) or temporaries(folder):
                 names = sorted(path.name for path in folder.iterdir())
                 tally.problems.append(f"{output.kind} {pair}: {codes}, {state}: {names}")
+            note()
     return tally

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from archc.output.temporary import LOCKS
+from tests.crash.__main__ import State, run
 from tests.crash.faults import Fault, injected
 from tests.crash.kills import in_child, kill_builds, race
 from tests.crash.outputs import BUILDS, Output, load_versions, temporaries
@@ -103,3 +104,24 @@ def test_many_kills_and_races(outputs) -> None:
     assert kill_builds(outputs, 10_000, "many").problems == []
     for output in outputs:
         assert race(output, 1000).problems == []
+
+
+def test_a_run_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    state = State.of(path, "on")
+    run(state, 6, 2)
+    done = {name: (tally.cases, tally.kills) for name, tally in state.tallies.items()}
+    assert [done[kind] for kind in BUILDS] == [(2, 0)] * len(BUILDS)
+    assert done["kills"][1] >= 6
+    again = State.of(path, "on")
+    assert {name: vars(tally) for name, tally in again.tallies.items()} == {
+        name: vars(tally) for name, tally in state.tallies.items()
+    }
+    run(again, 9, 3)
+    assert again.tallies["kills"].kills >= 9
+    assert again.tallies["kills"].cases > done["kills"][0]
+    assert [again.tallies[kind].cases for kind in BUILDS] == [3] * len(BUILDS)
+    assert again.problems == []
+    assert list(again.lines())[-1] == "0 broken promises"
+    with pytest.raises(SystemExit, match="another seed"):
+        State.of(path, "off")
