@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic
@@ -46,9 +46,10 @@ def check_destination(given: Path, path: Path, inputs: tuple[Path, ...]) -> None
     with reported(given):
         _check_folder(given, path.parent)
         try:
-            mode = path.stat().st_mode
+            found = path.stat()
         except FileNotFoundError:
             return
+        mode = found.st_mode
         if stat.S_ISDIR(mode):
             raise unwritable(given, "it is a folder", ["give the file a name inside it"])
         if not stat.S_ISREG(mode):
@@ -60,8 +61,17 @@ def check_destination(given: Path, path: Path, inputs: tuple[Path, ...]) -> None
                 raise OutputError(
                     Diagnostic("overwrites-input", message, help=help, path=str(given))
                 )
-        if not os.access(path, os.W_OK):
+        if not os.access(path, os.W_OK) and _is_still(path, found):
             raise unwritable(given, "it is read-only", ["choose another name, or make it writable"])
+
+
+def _is_still(path: Path, found: os.stat_result) -> bool:
+    """Whether a file is the one it was: another build may withdraw or replace it meanwhile."""
+    with suppress(FileNotFoundError):
+        now = path.stat()
+        # Of a file that is gone the next one may have the number.
+        return os.path.samestat(now, found) and now.st_mtime_ns == found.st_mtime_ns
+    return False
 
 
 def _check_folder(given: Path, folder: Path) -> None:

@@ -210,7 +210,9 @@ def race(
                 if pid == 0:
                     os.close(writer)
                     os.read(reader, 1)  # both start when the pipe closes
-                    os._exit(1 if build(folder, version) else 0)
+                    wrong = build(folder, version)
+                    print(*(found.message for found in wrong), sep="\n", end="", flush=True)
+                    os._exit(1 if wrong else 0)
                 pids.append(pid)
             os.close(writer)
             os.close(reader)

@@ -372,6 +372,28 @@ def test_file_that_comes_in_between_is_not_replaced(
     assert {path.name for path in tmp_path.iterdir()} <= {"a", "b"}
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_another_build_withdraws_is_not_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+
+    def access(name: Path, mode: int) -> bool:
+        path.unlink(missing_ok=True)
+        found = real(name, mode)
+        if replaced:
+            (tmp_path / "next").write_bytes(b"theirs")
+            (tmp_path / "next").replace(path)
+        return found
+
+    real = os.access
+    monkeypatch.setattr(os, "access", access)
+    with atomic_file(path) as file:
+        file.write(b"mine")
+    assert path.read_bytes() == b"mine"
+
+
 # -- what others have left in the folder --------------------------------------------------------
 
 
