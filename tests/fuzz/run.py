@@ -18,15 +18,13 @@ from random import Random
 from tests.fuzz import bases as bases_module
 from tests.fuzz import mutate, pieces
 from tests.fuzz.bases import bases, plugged
-from tests.fuzz.harness import TOO_SLOW, Outcome, run
+from tests.fuzz.harness import TOO_SLOW, Outcome, confirmed, run
 from tests.fuzz.mutate import Mutant, mutant, single
 from tests.fuzz.supervise import supervised
 from tests.fuzz.tally import Tally
 
 STEP = 500
 """Cases of one process, and between two notes of what is done."""
-
-_REPEATS = 2  # of a case that took too long: CPU time, too, depends on what else a machine does
 
 
 def fuzz(
@@ -49,22 +47,22 @@ def fuzz(
             continue
         name = f"{seed}:{number}"
         case = mutant(name)
-        outcome = _outcome(case, number)
-        if outcome.problem.startswith(TOO_SLOW):
-            repeated = [_outcome(case, number) for _ in range(_REPEATS)]
-            fine = [other for other in repeated if not other.problem.startswith(TOO_SLOW)]
-            if fine:
-                outcome = fine[0]
-                tally.slow_once.append(name)
+        tries: list[Outcome] = []
+
+        def once(
+            case: Mutant = case, number: int = number, tries: list[Outcome] = tries
+        ) -> Outcome:
+            tries.append(run(case, lower=number % 4 == 0, again=number % 10 == 0))
+            return tries[-1]
+
+        outcome = confirmed(once)
+        if len(tries) > 1 and not outcome.problem.startswith(TOO_SLOW):
+            tally.slow_once.append(name)
         tally.count(name, case, outcome)
         if outcome.problem:
             tally.problems.append(_told(name, case, outcome.problem))
             _save(save, name, case)
     return tally
-
-
-def _outcome(case: Mutant, number: int) -> Outcome:
-    return run(case, lower=number % 4 == 0, again=number % 10 == 0)
 
 
 def _told(name: str, case: Mutant, problem: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.harness import run
+from tests.fuzz.harness import confirmed, run
 from tests.fuzz.mutate import Mutant
 
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.yaml"))
@@ -23,7 +23,8 @@ def test_regression(path: Path) -> None:
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
     told = dict(_TOLD.findall(text))
     overrides = tuple(tuple(told["set"].split("=", 1)) for _ in [0] if "set" in told)
-    outcome = run(Mutant(text, path.stem, told.get("variant"), overrides), seconds=10)
+    case = Mutant(text, path.stem, told.get("variant"), overrides)
+    outcome = confirmed(lambda: run(case, seconds=10, lower=True))
     assert outcome.problem == ""
     assert outcome.checked is not None
     errors = [d for d in outcome.checked.diagnostics if d.is_error]

@@ -44,10 +44,11 @@ def emit_torch(graph: Graph) -> TorchSource:
             the `state_dict`.
 
     Returns:
-        The source. A network of one output returns a tensor; one of several returns a dictionary
-        by the outputs' names; layers that run beside the chain in training only add theirs to
-        such a dictionary while training. A network of another dtype than float32 is made in
-        float32, as its layers draw their weights, and converted as a whole at the end.
+        The source; without text where there are errors. A network of one output returns a
+        tensor; one of several returns a dictionary by the outputs' names; layers that run beside
+        the chain in training only add theirs to such a dictionary while training. A network of
+        another dtype than float32 is made in float32, as its layers draw their weights, and
+        converted as a whole at the end.
     """
     sink = Diagnostics()
     written = graph.declared or graph  # layers make their weights in float32

@@ -12,6 +12,7 @@ from archc.targets.torch.code import (
     Construct,
     Expression,
     Invoke,
+    Literal,
     TensorMember,
     Var,
     rewrite,
@@ -202,7 +203,8 @@ class TreeBuilder:
                     operands.append(given[name])
                 else:
                     text = text.replace(f", {{{name}}}", "" if not reads else ", None")
-            literals = tuple((name, replace(named[name], default="")) for name in reads)
+            absent = Literal(None, "")  # left out of the call, as its default is
+            literals = tuple((name, replace(named.get(name, absent), default="")) for name in reads)
             if "normalized_shape" in text:
                 literals = (("normalized_shape", module.args[0]), *literals)
             return Apply(text, tuple(operands), literals)
