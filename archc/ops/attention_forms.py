@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from archc.ops.base import OnnxEmitter, Operand
-from archc.ops.forms import l2_normalise, reshape, scalar
+from archc.ops.forms import DATA_TYPES, l2_normalise, reshape, scalar
 from archc.types import Dim, DType, TensorType
 
 MAX_LOGIT_SCALE = math.log(100.0)
 """Bound of the learned logarithm that scales cosines (arXiv 2111.09883)."""
 
-_ONNX_BOOL = 9  # onnx.TensorProto.BOOL
 
 HIDDEN = {
     DType.FLOAT32: -1.7014117331926443e38,
@@ -173,7 +172,7 @@ def mask_terms(
     if visible is not None:
         if visible.type.dtype is not DType.BOOL:
             flags = TensorType(visible.type.shape, DType.BOOL)
-            visible = g.op("Cast", visible, type=flags, to=_ONNX_BOOL)
+            visible = g.op("Cast", visible, type=flags, to=DATA_TYPES[DType.BOOL])
         seen.append(_unsqueezed(g, visible, [-3, -2]))
     if len(seen) == 2:
         shape = (*seen[1].type.shape[:-2], *seen[0].type.shape[-2:])

@@ -47,7 +47,17 @@ def reduce_mean(g: OnnxEmitter, x: Operand, axes: Sequence[int]) -> Operand:
     return reduce(g, "ReduceMean", x, axes, keepdims=1, type=x.type.with_shape(shape))
 
 
-_DATA_TYPES = {DType.FLOAT32: 1, DType.FLOAT16: 10, DType.BFLOAT16: 16}
+DATA_TYPES: dict[DType, int] = {
+    DType.FLOAT32: 1,
+    DType.UINT8: 2,
+    DType.INT8: 3,
+    DType.INT32: 6,
+    DType.INT64: 7,
+    DType.BOOL: 9,
+    DType.FLOAT16: 10,
+    DType.FLOAT64: 11,
+    DType.BFLOAT16: 16,
+}
 """What ONNX calls them (`TensorProto.DataType`)."""
 
 
@@ -56,7 +66,7 @@ def cast(g: OnnxEmitter, x: Operand, dtype: DType, *, last: bool = False) -> Ope
     if x.type.dtype is dtype:
         return x
     type_ = None if last else TensorType(x.type.shape, dtype)
-    return g.op("Cast", x, type=type_, to=_DATA_TYPES[dtype])
+    return g.op("Cast", x, type=type_, to=DATA_TYPES[dtype])
 
 
 def widened(g: OnnxEmitter, x: Operand) -> Operand:

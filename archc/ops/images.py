@@ -12,10 +12,9 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_floating, demand_rank
 from archc.ops.fields import describe, integers
+from archc.ops.forms import DATA_TYPES
 from archc.ops.reach import UNTRACKED, Reach, Reaches, pointwise
-from archc.types import Dim, TensorType, format_dim, is_static
-
-_ONNX_FLOAT = 1
+from archc.types import Dim, DType, TensorType, format_dim, is_static
 
 
 class ToFloat(Op):
@@ -45,7 +44,7 @@ class ToFloat(Op):
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Cast."""
-        return g.op("Cast", x, to=_ONNX_FLOAT)
+        return g.op("Cast", x, to=DATA_TYPES[DType.FLOAT32])
 
 
 def _numbers(value: Any) -> tuple[float, ...]:

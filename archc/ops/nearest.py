@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from archc.ops.base import OnnxEmitter, Operand
+from archc.ops.forms import DATA_TYPES
 from archc.types import Dim, DType, TensorType, is_static
 
-_ONNX_FLOAT, _ONNX_INT64 = 1, 7  # onnx.TensorProto.FLOAT and .INT64
+_FLOAT, _INT64 = DATA_TYPES[DType.FLOAT32], DATA_TYPES[DType.INT64]
 
 
 def _float32(value: float) -> float:
@@ -79,15 +80,15 @@ def _runtime_index(g: OnnxEmitter, size: Dim, out: Dim, scale: Fraction | None) 
     whole = TensorType((out,), DType.INT64)
     sizes, outs = g.dims([size]), g.dims([out])
     if scale is None:
-        top = g.op("Cast", sizes, type=one, to=_ONNX_FLOAT)
-        bottom = g.op("Cast", outs, type=one, to=_ONNX_FLOAT)
+        top = g.op("Cast", sizes, type=one, to=_FLOAT)
+        bottom = g.op("Cast", outs, type=one, to=_FLOAT)
         ratio = g.op("Div", top, bottom, type=one)
     else:
         ratio = g.constant([1.0 / float(scale)], DType.FLOAT32)
     limit = g.op("Squeeze", outs, type=TensorType((), DType.INT64))
     steps = g.op("Range", g.constant(0), limit, g.constant(1), type=whole)
-    position = g.op("Mul", g.op("Cast", steps, type=floats, to=_ONNX_FLOAT), ratio, type=floats)
+    position = g.op("Mul", g.op("Cast", steps, type=floats, to=_FLOAT), ratio, type=floats)
     # Casting a float to an integer cuts the fraction off.
-    index = g.op("Cast", position, type=whole, to=_ONNX_INT64)
+    index = g.op("Cast", position, type=whole, to=_INT64)
     last = g.op("Sub", sizes, g.constant([1]), type=TensorType((1,), DType.INT64))
     return g.op("Min", index, last, type=whole)

@@ -9,11 +9,9 @@ from archc.ops.base import OnnxEmitter, Op, Operand, TorchCode, TorchEmitter
 from archc.ops.conditions import Refusal, ShapeContext
 from archc.ops.demands import comes_from_here, demand_float32, demand_rank, demand_static
 from archc.ops.fields import Flag, PositiveInt, PositiveNumber
-from archc.ops.forms import cast, reshape
+from archc.ops.forms import DATA_TYPES, cast, reshape
 from archc.ops.reach import Reaches, pointwise
 from archc.types import DType, TensorType, format_shape, is_static
-
-_ONNX_DOUBLE = 11  # onnx.TensorProto.DOUBLE
 
 
 class Rope(Op):
@@ -106,7 +104,7 @@ class Rope(Op):
             )
             counted = g.op("Range", g.constant(0), stop, g.constant(1), type=flat)
             wide = TensorType((length,), DType.FLOAT64)
-            counted = g.op("Cast", counted, type=wide, to=_ONNX_DOUBLE)
+            counted = g.op("Cast", counted, type=wide, to=DATA_TYPES[DType.FLOAT64])
             column = wide.with_shape((length, 1, 1, 1))
             positions = g.op("Unsqueeze", counted, g.constant([1, 2, 3]), type=column)
         type_ = TensorType((length, 1, *place), DType.FLOAT64)

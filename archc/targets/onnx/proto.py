@@ -14,25 +14,13 @@ from archc.diagnostics import Span
 from archc.graph.graph import Graph, Node, Value
 from archc.ops.base import OnnxAttribute
 from archc.ops.conditions import Condition
+from archc.ops.forms import DATA_TYPES
 from archc.records import dataclass
 from archc.targets.onnx.builder import GraphBuilder, OnnxNode
 from archc.targets.onnx.opsets import ir_version
 from archc.targets.onnx.wire import content, frame, integer, single, text
-from archc.types import DType, TensorType, format_dim, is_static
+from archc.types import TensorType, format_dim, is_static
 from archc.version import __version__
-
-DATA_TYPES: dict[DType, int] = {
-    DType.FLOAT32: 1,
-    DType.UINT8: 2,
-    DType.INT8: 3,
-    DType.INT32: 6,
-    DType.INT64: 7,
-    DType.BOOL: 9,
-    DType.FLOAT16: 10,
-    DType.FLOAT64: 11,
-    DType.BFLOAT16: 16,
-}
-"""TensorProto.DataType."""
 
 _MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
 _FLOAT, _INT, _STRING, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 6, 7, 8  # AttributeProto.AttributeType
