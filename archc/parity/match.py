@@ -122,7 +122,7 @@ class Matching:
 
 
 def candidate(name: str, order: int, array: Array) -> Candidate:
-    """What is kept of a value to find it again."""
+    """What is kept of a value to find it again: copies, as what follows may write over it."""
     flat = array.reshape(-1)
     return Candidate(name, order, array.shape, flat.size, flat[_positions(flat.size)])
 

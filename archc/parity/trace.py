@@ -73,8 +73,7 @@ def trace(
             return None
         # The functions that numpy needs of a tensor are not part of the network.
         with torch._C.DisableTorchFunction():
-            # A copy: what follows may be computed in place.
-            item = candidate(name, len(values), tensor.detach().contiguous().numpy().copy())
+            item = candidate(name, len(values), tensor.detach().contiguous().numpy())
         values.append(item)
         return item
 
