@@ -168,7 +168,7 @@ class _Counted:
     def __init__(self, weights: WeightSource, graph: Graph, progress: Progress | None) -> None:
         self._weights = weights
         self._progress = progress
-        self.total = sum(ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights())
+        self.total = sum(ref.weight.nbytes for ref in graph.weights())
         self._done = 0
 
     def array(self, ref: WeightRef) -> Array:

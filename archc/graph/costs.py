@@ -129,9 +129,7 @@ def total_cost(graph: Graph, costs: Sequence[NodeCost] | None = None) -> Totals:
         layers=len(graph.nodes),
         parameters=sum(cost.parameters for cost in costs),
         buffers=sum(cost.buffers for cost in costs),
-        parameter_bytes=sum(
-            ref.weight.numel * ref.weight.dtype.itemsize for ref in graph.weights()
-        ),
+        parameter_bytes=sum(ref.weight.nbytes for ref in graph.weights()),
         macs=dim_sum(cost.macs for cost in ran),
         flops=dim_sum(cost.flops for cost in ran),
         activation_bytes=dim_sum(cost.activation_bytes for cost in ran),

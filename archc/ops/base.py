@@ -190,6 +190,11 @@ class Weight:
             count *= size
         return count
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its elements."""
+        return self.numel * self.dtype.itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

@@ -1,10 +1,16 @@
-"""Weights made by threads while those before them are being written."""
+"""Weights made by threads while those before them are being written.
+
+Small weights are made whole, several at a time (`made_ahead`); of a large one, which must never sit
+in memory as a whole, the next chunks are (`in_turn`). Drawing and computing release the
+interpreter's lock, and so does writing. Little is ahead, so that memory stays small.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from archc.graph.graph import WeightRef
@@ -28,15 +34,12 @@ Chunks = deque[memoryview]
 def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[WeightSource]:
     """A source whose chunks are made by threads before they are asked for.
 
-    Drawing and computing release the interpreter's lock, and so does writing. Little is ahead, so
-    that memory stays small.
-
     Args:
-        source: where the numbers come from; it has to bear being asked by several threads.
+        source: where the numbers come from.
         refs: the weights in the order in which they will be asked for.
     """
     order = list(refs)
-    if sum(map(_size, order)) < _WORTHWHILE:
+    if _nbytes(order) < _WORTHWHILE:
         yield source
         return
     from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +49,34 @@ def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[Weig
         yield _Ahead(source, _tasks(order), pool)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_turn(chunk: Callable[[int], Array], count: int) -> Iterator[Array]:
+    """Chunks 0 to `count - 1` of one weight, made by threads while those before are being used.
+
+    They have a pool of their own: a task of `made_ahead` waits for them.
+    """
+    if count == 1:
+        yield chunk(0)
+        return
+    pool = _pool()
+    waiting = deque(pool.submit(chunk, index) for index in range(min(count, _WORKERS)))
+    try:
+        for index in range(count):
+            made = waiting.popleft().result()
+            if index + _WORKERS < count:
+                waiting.append(pool.submit(chunk, index + _WORKERS))
+            yield made
+    finally:
+        for unused in waiting:
+            unused.cancel()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="archc-chunks")
 
 
 class _Ahead:
@@ -83,7 +114,7 @@ class _Ahead:
     def _begin(self) -> None:
         while self._tasks:
             task = self._tasks[0]
-            size = sum(map(_size, task))
+            size = _nbytes(task)
             if size > _LARGEST or (self._begun and self._bytes + size > _AHEAD):
                 return
             self._tasks.popleft()
@@ -98,14 +129,14 @@ def _tasks(refs: Iterable[WeightRef]) -> Iterator[list[WeightRef]]:
     task: list[WeightRef] = []
     size = 0
     for ref in refs:
-        if task and size + _size(ref) > _TASK:
+        if task and size + ref.weight.nbytes > _TASK:
             yield task
             task, size = [], 0
         task.append(ref)
-        size += _size(ref)
+        size += ref.weight.nbytes
     if task:
         yield task
 
 
-def _size(ref: WeightRef) -> int:
-    return ref.weight.numel * ref.weight.dtype.itemsize
+def _nbytes(refs: Iterable[WeightRef]) -> int:
+    return sum(ref.weight.nbytes for ref in refs)

@@ -8,9 +8,7 @@ can be drawn in any order.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -19,18 +17,16 @@ import numpy as np
 from archc.graph.graph import WeightRef
 from archc.ops.computed import computed_values
 from archc.ops.initial import Computed, Constant, Distribution, Normal, TruncatedNormal, Uniform
+from archc.weights.ahead import in_turn
 from archc.weights.source import CHUNK
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     import numpy.typing as npt
 
     from archc.weights.source import Array
 
     Floats = npt.NDArray[np.float32]
 
-_WORKERS = 2  # threads that draw: more would only wait for the disk
 _LIKELY = 0.25  # share of a normal inside the bounds from which redrawing what is outside is cheap
 
 
@@ -52,7 +48,7 @@ class DrawnWeights:
 
     def chunks(self, ref: WeightRef) -> Iterator[memoryview]:
         """Raw data; see `WeightSource.chunks`."""
-        for chunk in _ahead(lambda index: little_endian(self._chunk(ref, index)), _count(ref)):
+        for chunk in in_turn(lambda index: little_endian(self._chunk(ref, index)), _count(ref)):
             yield chunk.data.cast("B")
 
     def _chunk(self, ref: WeightRef, index: int) -> Array:
@@ -102,34 +98,6 @@ def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
 def little_endian(array: Array) -> Array:
     """The array contiguous and in little-endian byte order; itself where it is so already."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-
-
-def _ahead(chunk: Callable[[int], Array], count: int) -> Iterator[Array]:
-    """Chunks 0 to `count - 1`, drawn by threads while those before them are being used.
-
-    Numpy draws without the interpreter's lock. Few are ahead, so that memory stays small.
-    """
-    if count == 1:
-        yield chunk(0)
-        return
-    pool = _pool()
-    waiting = deque(pool.submit(chunk, index) for index in range(min(count, _WORKERS)))
-    try:
-        for index in range(count):
-            drawn = waiting.popleft().result()
-            if index + _WORKERS < count:
-                waiting.append(pool.submit(chunk, index + _WORKERS))
-            yield drawn
-    finally:
-        for unused in waiting:
-            unused.cancel()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="archc-draw")
 
 
 def _count(ref: WeightRef) -> int:

@@ -120,7 +120,7 @@ def _header(refs: list[WeightRef], ties: Mapping[str, str]) -> bytes:
     }
     offset = 0
     for ref in refs:
-        end = offset + ref.weight.numel * ref.weight.dtype.itemsize
+        end = offset + ref.weight.nbytes
         entries[ref.key] = {
             "dtype": DTYPE_NAMES[ref.weight.dtype],
             "shape": list(ref.weight.shape),

@@ -18,7 +18,7 @@ CHUNK = 1 << 20
 
 
 class WeightSource(Protocol):
-    """Where the numbers of a network come from."""
+    """Where the numbers of a network come from; it may be asked by several threads at once."""
 
     def array(self, ref: WeightRef) -> Array:
         """The whole weight, in its shape and dtype; the caller may change it.

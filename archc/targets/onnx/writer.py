@@ -89,7 +89,7 @@ def write_onnx(
         ):
             out.need(size)
             tally = _Tally(model.weights, progress)
-            if external and any(_size(ref) >= _MIN_EXTERNAL for ref in model.weights):
+            if external and any(ref.weight.nbytes >= _MIN_EXTERNAL for ref in model.weights):
                 framed = _write_data(model, made, out, tally)
             for part in _stream(framed, made, tally):
                 out.main.write(part)
@@ -114,7 +114,7 @@ class _Tally:
     """Counts weights on their way, and holds the source to the sizes that were announced."""
 
     def __init__(self, refs: Iterable[WeightRef], progress: Progress | None) -> None:
-        self._total = sum(_size(ref) for ref in refs)
+        self._total = sum(ref.weight.nbytes for ref in refs)
         self._progress = progress
         self._written = 0
 
@@ -127,8 +127,10 @@ class _Tally:
             self._written += chunk.nbytes
             if self._progress is not None:
                 self._progress(self._written, self._total)
-        if size != _size(ref):
-            raise ValueError(f"{ref.key}: {size} bytes of data where {_size(ref)} were announced")
+        if size != ref.weight.nbytes:
+            raise ValueError(
+                f"{ref.key}: {size} bytes of data where {ref.weight.nbytes} were announced"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +148,14 @@ class _Framed:
 
 def _in_order(model: OnnxModel, external: bool) -> list[WeightRef]:
     """The weights in the order in which they are written."""
-    return sorted(model.weights, key=lambda ref: external and _size(ref) < _MIN_EXTERNAL)
+    return sorted(model.weights, key=lambda ref: external and ref.weight.nbytes < _MIN_EXTERNAL)
 
 
 def _inline_frames(model: OnnxModel) -> _Framed:
     """The model with all weights inside."""
     tensors: list[tuple[bytes, WeightRef | None]] = []
     for ref in model.weights:
-        tensors.append((inline_initializer(ref.key, _type(ref), _size(ref)), ref))
+        tensors.append((inline_initializer(ref.key, _type(ref), ref.weight.nbytes), ref))
     return _frames(model, tensors)
 
 
@@ -162,7 +164,7 @@ def _frames(model: OnnxModel, tensors: list[tuple[bytes, WeightRef | None]]) -> 
 
     Fields of a message may stand in any order, so what streams comes last.
     """
-    more = sum(len(piece) + _size(ref) for piece, ref in tensors)
+    more = sum(len(piece) + (ref.weight.nbytes if ref else 0) for piece, ref in tensors)
     start = model.written.framed(more)
     return _Framed(((start, None), *tensors), len(start) + more)
 
@@ -186,7 +188,7 @@ def _write_data(model: OnnxModel, weights: WeightSource, out: OutputSet, tally: 
         file.write(data)
 
     for ref in model.weights:
-        size = _size(ref)
+        size = ref.weight.nbytes
         if size < _MIN_EXTERNAL:
             continue
         write(bytes(-file.size % (_GRANULARITY if size >= _LARGE else _PAGE)))
@@ -205,7 +207,7 @@ def _external_frames(model: OnnxModel, offsets: dict[str, int], location: str) -
         if ref is None or ref.key not in offsets:
             tensors.append((piece, ref))
             continue
-        place = {"location": location, "offset": offsets[ref.key], "length": _size(ref)}
+        place = {"location": location, "offset": offsets[ref.key], "length": ref.weight.nbytes}
         entries = {key: str(value) for key, value in place.items()}
         tensors.append((external_initializer(ref.key, _type(ref), entries), None))
     return _frames(model, tensors)
@@ -213,11 +215,6 @@ def _external_frames(model: OnnxModel, offsets: dict[str, int], location: str) -
 
 def _type(ref: WeightRef) -> TensorType:
     return TensorType(ref.weight.shape, ref.weight.dtype)
-
-
-def _size(ref: WeightRef | None) -> int:
-    """Bytes of a weight's data."""
-    return 0 if ref is None else ref.weight.numel * ref.weight.dtype.itemsize
 
 
 def _too_large(graph: Graph, path: str | Path, size: int) -> Diagnostic:
