@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,26 +16,16 @@ from archc import plugin as public
 from archc.extensions import configured
 from archc.ops.table import OPS
 from tests.cli.test_program import completed, start
+from tests.fuzz.plugin_ops import SquaredRelu
 
-PLUGIN = '''\
+PLUGIN = f"""\
 from archc.plugin import Activation, OnnxEmitter, Operand, TorchCode, TorchEmitter
 
 
-class SquaredRelu(Activation):
-    """`max(x, 0) ** 2`. Source: Primer, arXiv 2109.08668."""
+{inspect.getsource(SquaredRelu)}
 
-    def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """Relu and a square."""
-        return t.expr("F.relu({0}).square()", x)
-
-    def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Relu and a product."""
-        y = g.op("Relu", x, type=x.type)
-        return g.op("Mul", y, y)
-
-
-OPS = {"squared_relu": SquaredRelu}
-'''
+OPS = {{"squared_relu": SquaredRelu}}
+"""
 
 SPEC = """\
 archc: 1
