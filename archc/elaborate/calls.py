@@ -204,7 +204,7 @@ def _apply_common(
     if init is not None:
         elaborator.builder.revise(path, lambda node: apply_init(node, init, scope))
     if keys is not None:
-        elaborator.builder.revise(path, lambda node: apply_keys(node, keys, scope))
+        elaborator.builder.revise(path, lambda node: apply_keys(node, keys, scope, elaborator.sink))
     if tie is not None:
         builder = elaborator.builder
         builder.ties += read_ties(builder.nodes[-1], tie, init, scope)

@@ -15,11 +15,17 @@ from archc.spec.tree import Node as TreeNode
 from archc.spec.tree import Scalar
 
 
-def apply_keys(node: Node, written: TreeNode, scope: LayerScope) -> Node:
+def apply_keys(node: Node, written: TreeNode, scope: LayerScope, sink: Diagnostics) -> Node:
     """The node with its weights under the keys that `keys:` gives.
 
     A key is relative to the level that the layer lies in: `weight: in_proj_weight` of the layer
     `attention.qkv` is `attention.in_proj_weight`.
+
+    Args:
+        node: the layer.
+        written: the value of `keys`.
+        scope: names for `{...}` in keys.
+        sink: is warned of keys under which PyTorch cannot keep a weight; ONNX can.
 
     Raises:
         ExpressionError: a weight or a key is wrong.
@@ -39,10 +45,22 @@ def apply_keys(node: Node, written: TreeNode, scope: LayerScope) -> Node:
             raise ExpressionError("wrong-kind", "this is no key", entry.value.span)
         key = parse_template(entry.value).render(scope)
         keys[entry.key.text] = f"{level}.{key}" if level else key
+        if node.op.fixed_keys and keys[entry.key.text] != f"{node.path}.{entry.key.text}":
+            _warn_of_torch(node, entry.key, sink)
     weights = tuple(
         WeightRef(keys.get(ref.weight.name, ref.key), ref.weight) for ref in node.weights
     )
     return replace(node, weights=weights)
+
+
+def _warn_of_torch(node: Node, word: Scalar, sink: Diagnostics) -> None:
+    """Say at once what otherwise only a build for PyTorch would say; ONNX takes any key."""
+    sink.warning(
+        "onnx-only-key",
+        f"PyTorch cannot keep `{word.text}` of `{node.op_name}` under another key",
+        word.span,
+        help=["leave out `keys` here, or build for ONNX alone"],
+    )
 
 
 def check_weight(node: Node, word: Scalar) -> None:

@@ -90,6 +90,7 @@ class PRelu(Activation):
     """
 
     principal = "per_channel"
+    fixed_keys = True
 
     per_channel: Flag = False
 

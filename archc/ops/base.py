@@ -228,6 +228,8 @@ class Op(BaseModel):
             has a field of the same name that says whether it is given; its inputs come last.
         spare_result: whether the result is memory of its own, and torch's gradient needs it not, so
             that the only layer that reads it may write over it.
+        fixed_keys: whether PyTorch computes it only by a module that has its own names for the
+            weights, so that none of them can be kept under another key.
         copies: whether, in inference, every element of the result is an element of the input as it
             is, at a place that `reach` tells.
     """
@@ -242,6 +244,7 @@ class Op(BaseModel):
     references: ClassVar[tuple[str, ...]] = ()
     spare_result: ClassVar[bool] = False
     copies: ClassVar[bool] = False
+    fixed_keys: ClassVar[bool] = False
 
     @property
     def referenced(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class BatchNorm(Op):
     """
 
     spare_result = True
+    fixed_keys = True
 
     eps: PositiveNumber = 1e-5
     momentum: Number | None = 0.1

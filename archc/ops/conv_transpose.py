@@ -59,6 +59,7 @@ class ConvTranspose(Op):
     """
 
     principal = "out"
+    fixed_keys = True
 
     out: PositiveInt
     kernel: PositiveInts = 1

@@ -44,6 +44,7 @@ class GroupNorm(Op):
     """
 
     principal = "groups"
+    fixed_keys = True
 
     groups: PositiveInt
     eps: PositiveNumber = 1e-5
@@ -125,6 +126,8 @@ class InstanceNorm(Op):
     running statistics unless asked for.
     Source: torch.nn.InstanceNorm1d, 2d and 3d; ONNX InstanceNormalization, BatchNormalization.
     """
+
+    fixed_keys = True
 
     eps: PositiveNumber = 1e-5
     momentum: Number = 0.1

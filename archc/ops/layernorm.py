@@ -122,6 +122,8 @@ class RMSNorm(Op):
     Source: torch.nn.RMSNorm, ONNX RMSNormalization (opset 23).
     """
 
+    fixed_keys = True
+
     axes: PositiveInt = 1
     eps: PositiveNumber | None = None
     affine: Flag = True

@@ -52,6 +52,7 @@ class _Recurrent(Op):
     """States that go from position to position."""
 
     principal = "hidden"
+    fixed_keys = True
 
     hidden: PositiveInt
     layers: PositiveInt = 1

@@ -10,6 +10,8 @@ import torch
 
 from archc.compile import check_source
 from archc.diagnostics import Source
+from archc.ops.base import Op
+from archc.ops.table import OPS
 from archc.targets.expanded import expanded_spec
 from archc.targets.torch import emit_torch, load_module
 from archc.weights import DrawnWeights
@@ -90,6 +92,67 @@ def test_what_keys_cannot_be(faults, layer: str, code: str, text: str) -> None:
     ((found, place),) = faults(f"layers:\n  fc: {layer}", TOKENS)
     assert found == code
     assert text in place or place in text
+
+
+WITH_WEIGHTS = {
+    "linear": "linear: 8",
+    "conv": "conv: 4, kernel: 3",
+    "layernorm": "layernorm: ",
+    "layernorm2d": "layernorm2d: ",
+    "embedding": "embedding: 9, features: 4",
+    "add_positions": "add_positions: 8",
+    "conv_transpose": "conv_transpose: 4, kernel: 3",
+    "batchnorm": "batchnorm: ",
+    "groupnorm": "groupnorm: 2",
+    "instancenorm": "instancenorm: , affine: true",
+    "rmsnorm": "rmsnorm: ",
+    "prelu": "prelu: ",
+    "lstm": "lstm: 3",
+    "gru": "gru: 3",
+    "rnn": "rnn: 3",
+}
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_what_pytorch_cannot_keep_is_said_of_the_spec(name: str) -> None:
+    """Exactly what a build refuses is warned of, at the word; ONNX can be built all the same."""
+    shape = {"layernorm2d": "[N, 8, 8, 8]"}.get(name, "[N, 8, 8]")
+    inputs = f"{{x: {{shape: {shape}, dtype: {'int64' if name == 'embedding' else 'float32'}}}}}"
+    text = f"archc: 1\nname: net\ninputs: {inputs}\nlayers: {{a: {{{WITH_WEIGHTS[name]}KEYS}}}}\n"
+    plain = check_source(Source("net.yaml", text.replace("KEYS", ""))).graph
+    assert plain is not None
+    names = [ref.weight.name for ref in plain.nodes[0].weights if ref.weight.name]
+    assert names or name == "add_positions"
+    for weight in names:
+        for key in ("other", f"a.{weight}"):
+            written = text.replace("KEYS", f", keys: {{{weight}: {key}}}")
+            checked = check_source(Source("net.yaml", written))
+            graph = checked.graph
+            assert checked.ok and graph is not None
+            assert [node.op_name for node in graph.nodes] == [name]
+            refused = [found.code for found in emit_torch(graph).diagnostics]
+            assert refused in ([], ["unsupported-by-target"])
+            assert [found.code for found in checked.diagnostics] == ["onnx-only-key"] * len(refused)
+            for label in [found.primary for found in checked.diagnostics]:
+                assert label is not None
+                assert written[label.span.start : label.span.end] == weight
+
+
+def test_every_op_with_named_weights_is_tried() -> None:
+    """Those left out keep one tensor, whose key is the layer's own path, or are never built."""
+    owning = {name for name, op in OPS.items() if op.weights is not Op.weights}
+    bare = {"add_param", "mul_param", "param", "prepend_param", "relative_coords", "relative_index"}
+    assert owning - bare == set(WITH_WEIGHTS)
+
+
+def test_a_block_used_often_is_warned_of_once(findings) -> None:
+    body = """
+    layers:
+      for i in range(3):
+        b{i}: {groupnorm: 2, keys: {weight: "scales{i}"}}
+    """
+    (found,) = findings(body, "{x: [N, 4, 8]}")
+    assert found.code == "onnx-only-key"
 
 
 def test_misspelt_weights_are_suggested(findings) -> None:

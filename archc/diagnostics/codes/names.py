@@ -51,6 +51,32 @@ NAMES = (
         ),
     ),
     entry(
+        "onnx-only-key",
+        "PyTorch cannot keep a weight under this key",
+        """
+        The modules that compute these ops in PyTorch name their weights themselves, and there is
+        no function for the op that takes a tensor kept elsewhere: norms but layer norm,
+        transposed convolutions, PReLU, recurrent layers. In ONNX a weight has any key, so this is
+        a warning; `archc build --to torch` and `archc verify` refuse such a network. Without
+        `keys` the weight's key is the layer's path and the weight's own name.
+        """,
+        bad=spec(
+            """
+            layers:
+              - {conv: 8, kernel: 3}
+              - {groupnorm: 4, keys: {weight: scales}}
+            """
+        ),
+        good=spec(
+            """
+            layers:
+              - {conv: 8, kernel: 3, keys: {weight: filters}}
+              - {groupnorm: 4}
+            """
+        ),
+        severity=Severity.WARNING,
+    ),
+    entry(
         "circular-definition",
         "A definition refers to itself",
         """
