@@ -271,6 +271,14 @@ class Op(BaseModel):
         """Of each input, the number below which its integers must lie; None where any will do."""
         return (None,) * len(inputs)
 
+    def resolution(self) -> float:
+        """The number whose rounding onnxruntime's result is off by, however small the result is.
+
+        0 where errors shrink with results; more where a kernel takes a difference of larger
+        numbers (docs/parity.md).
+        """
+        return 0.0
+
     def reach(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Reaches:
         """What a position of the outputs reads of each input, axis by axis.
 

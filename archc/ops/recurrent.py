@@ -250,6 +250,10 @@ class LSTM(_Recurrent):
     order = (0, 3, 1, 2)  # input, output, forget, cell; torch: input, forget, cell, output
     states_kept = 2
 
+    def resolution(self) -> float:
+        """The gates are sigmoids (see there); their errors add up in the cell."""
+        return 8.0
+
 
 class GRU(_Recurrent):
     """Gated recurrent units over the positions of a sequence; attributes are those of `lstm`.
@@ -265,6 +269,10 @@ class GRU(_Recurrent):
 
     def _onnx_options(self) -> dict[str, OnnxAttribute]:
         return {"linear_before_reset": 1}
+
+    def resolution(self) -> float:
+        """The gates are sigmoids (see there)."""
+        return 8.0
 
 
 class RNN(_Recurrent):

@@ -20,6 +20,10 @@ class Sigmoid(Activation):
     torch_module = "nn.Sigmoid"
     onnx_operator = "Sigmoid"
 
+    def resolution(self) -> float:
+        """The kernel adds 1/2 and a fraction: off by three roundings of 1, and 0 below -18."""
+        return 1.5
+
 
 class Tanh(Activation):
     """Hyperbolic tangent. Source: torch.nn.Tanh, ONNX Tanh."""
@@ -41,6 +45,10 @@ class Selu(Activation):
     torch_module = "nn.SELU"
     onnx_operator = "Selu"
 
+    def resolution(self) -> float:
+        """Scale and alpha: `exp(x) - 1` is a difference."""
+        return 1.7580993408473766
+
 
 class Silu(Activation):
     """`x * sigmoid(x)`, also known as swish. Source: torch.nn.SiLU; ONNX Sigmoid and Mul."""
@@ -51,6 +59,10 @@ class Silu(Activation):
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
         """Sigmoid and Mul: onnxruntime fuses them, while Swish (opset 24) has no fast kernel."""
         return g.op("Mul", x, g.op("Sigmoid", x, type=x.type))
+
+    def resolution(self) -> float:
+        """The sigmoid's, times the largest `-x` at which it is not 0 yet."""
+        return 24.0
 
 
 class Mish(Activation):
@@ -79,6 +91,10 @@ class Elu(Activation):
         """Elu."""
         return g.op("Elu", x, alpha=self.alpha)
 
+    def resolution(self) -> float:
+        """`exp(x) - 1` is a difference."""
+        return self.alpha
+
 
 class Celu(Activation):
     """`x` where positive, `alpha * (exp(x / alpha) - 1)` elsewhere.
@@ -101,6 +117,10 @@ class Celu(Activation):
         scaled = g.op("Div", x, scalar(g, self.alpha, x), type=x.type)
         unit = g.op("Elu", scaled, type=x.type, alpha=1.0)
         return g.op("Mul", unit, scalar(g, self.alpha, x))
+
+    def resolution(self) -> float:
+        """`exp(x / alpha) - 1` is a difference."""
+        return self.alpha
 
 
 def _word(value: Any) -> Any:
@@ -133,6 +153,10 @@ class Gelu(Activation):
             bell = g.op("Tanh", _tanh_argument(g, x), type=x.type)
         gate = g.op("Add", bell, scalar(g, 1.0, x), type=x.type)
         return g.op("Mul", g.op("Mul", x, gate, type=x.type), scalar(g, 0.5, x))
+
+    def resolution(self) -> float:
+        """`1 + tanh(...)` is a difference left of 0, as `1 + erf(...)` is, in torch too."""
+        return 5.0 if self.approximate == "tanh" else 0.0
 
 
 def _tanh_argument(g: OnnxEmitter, x: Operand) -> Operand:

@@ -9,6 +9,7 @@ import onnx
 
 from archc.graph import Node
 from archc.parity.divergence import Difference
+from archc.parity.emulated import is_rounding, rounded_name
 from archc.parity.segments import OnnxFile
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def differences(
         weights: of the spec; None where they were read from the file itself.
     """
     ours = emitted.nodes(layer)
-    nodes = [node for node in nodes if node.op_type != "Constant"]
+    nodes = [node for node in nodes if node.op_type != "Constant" and not is_rounding(node)]
     pairs = _pairs(ours, nodes)
     if pairs is None:
         if max(len(ours), len(nodes)) > _SHOWN:
@@ -93,7 +94,7 @@ def differences(
     names = {mine: values[name] for name, mine in emitted.values.items() if name in values}
     found: list[Difference] = []
     for mine, theirs in pairs:
-        names.update(zip(mine.output, theirs.output, strict=False))
+        names.update(zip(mine.output, map(rounded_name, theirs.output), strict=False))
         found += _attributes(mine, theirs, emitted.opset, file.opset)
         found += _inputs(layer, mine, theirs, emitted, file, names, weights)
     return tuple(_placed(item, layer) for item in dict.fromkeys(found))

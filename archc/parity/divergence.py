@@ -13,6 +13,9 @@ from archc.records import dataclass
 NEIGHBOURS = 2
 """Layers shown on each side of the one that diverges."""
 
+TOGETHER = "no layer is wrong on its own: together they differ"
+"""Note of a divergence that is seen at the end only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -72,21 +72,6 @@ def draws_of(graph: Graph) -> tuple[str, ...]:
     return (NORMAL,)
 
 
-def nudged(feed: Mapping[str, Array], seed: int) -> dict[str, Array]:
-    """The inputs in float64, each element off by one rounding of its own precision."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    result: dict[str, Array] = {}
-    for name, array in feed.items():
-        if np.issubdtype(array.dtype, np.floating):
-            step = np.finfo(array.dtype).eps / 2
-            signs = rng.choice([-1.0, 1.0], array.shape)
-            array = array.astype(np.float64) * (1.0 + step * signs)
-        result[name] = array
-    return result
-
-
 def _index_bounds(graph: Graph) -> dict[str, int]:
     """Input -> the number below which its integers must lie, where they choose rows."""
     bounds: dict[str, int] = {}

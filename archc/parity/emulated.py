@@ -15,6 +15,20 @@ from archc.weights.bfloat16 import bfloat16_values
 if TYPE_CHECKING:
     import onnx
 
+_EXACT, _ROUNDED = "/exact", "/rounded"
+"""End of a result's name before it is rounded, and of the bfloat16 between."""
+
+
+def is_rounding(node: onnx.NodeProto) -> bool:
+    """Whether a node is there to round another's result."""
+    ends = (node.input[0].endswith(_EXACT), node.input[0].endswith(_ROUNDED)) if node.input else ()
+    return node.op_type == "Cast" and not node.name and any(ends)
+
+
+def rounded_name(name: str) -> str:
+    """The name of a node's result when it is rounded."""
+    return name.removesuffix(_EXACT)
+
 
 def emulated(model: Path, folder: Path) -> Path:
     """Write a model that computes in float32 what a bfloat16 model says, rounding every result.
@@ -68,10 +82,10 @@ def _rounded(node: onnx.NodeProto, short: set[str]) -> Iterable[onnx.NodeProto]:
     results = [name for name in node.output if name in short]
     for index, name in enumerate(node.output):
         if name in short:
-            node.output[index] = f"{name}/exact"
+            node.output[index] = name + _EXACT
     yield node
     for name in results:
         to = {"to": onnx.TensorProto.BFLOAT16}
-        yield onnx.helper.make_node("Cast", [f"{name}/exact"], [f"{name}/rounded"], **to)
+        yield onnx.helper.make_node("Cast", [name + _EXACT], [name + _ROUNDED], **to)
         to = {"to": onnx.TensorProto.FLOAT}
-        yield onnx.helper.make_node("Cast", [f"{name}/rounded"], [name], **to)
+        yield onnx.helper.make_node("Cast", [name + _ROUNDED], [name], **to)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archc.records import dataclass
+from archc.records import dataclass, replace
 from archc.types import DType
 
 if TYPE_CHECKING:
@@ -34,13 +34,18 @@ class Gate(NamedTuple):
     factor: float = FACTOR
 
 
-_USUAL = Gate()
+USUAL = Gate()
 GATES = {DType.FLOAT16: Gate(2.0**-9, 4.0), DType.BFLOAT16: Gate(2.0**-6, 4.0)}
 """For fewer bits than float32: four times the rounding error of one operation, or torch's own.
 
 Where both runtimes round every result, nothing else tells them apart: the zoo stays below 2.5
 times torch's error, single layers below 1.7 (docs/precision.md).
 """
+
+
+def gate_of(dtype: DType) -> Gate:
+    """What passes in a network of `dtype`."""
+    return GATES.get(dtype, USUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,10 @@ class Comparison:
         ort_error: scaled error of what is compared (onnxruntime, mostly) against float64.
         problem: what differs other than numbers (shape, dtype, NaN positions); empty if nothing.
         draw: what kind of input.
-        conditioning: how far rounding the inputs alone moves the result; worked out only where
-            the result would fail otherwise, and 0 elsewhere.
+        conditioning: how far rounding the inputs alone, or every layer's result, moves the result;
+            worked out only where the result would fail otherwise, and 0 elsewhere.
         gate: what passes.
+        resolution: the error that a kernel makes however small its result is, scaled as the others.
     """
 
     output: str
@@ -68,12 +74,14 @@ class Comparison:
     problem: str = ""
     draw: str = ""
     conditioning: float = 0.0
-    gate: Gate = _USUAL
+    gate: Gate = USUAL
+    resolution: float = 0.0
 
     @property
     def limit(self) -> float:
         """The largest error that passes."""
-        return max(self.gate.floor, self.gate.factor * max(self.torch_error, self.conditioning))
+        unavoidable = self.gate.factor * max(self.torch_error, self.conditioning)
+        return max(self.gate.floor, unavoidable, self.resolution)
 
     @property
     def ok(self) -> bool:
@@ -93,10 +101,11 @@ def compare(
     torch_output: Array,
     ort_output: Array,
     reference: Array,
-    gate: Gate | None = None,
+    gate: Gate = USUAL,
     *,
     draw: str = "",
     rounded: Callable[[], Array] | None = None,
+    absolute: float = 0.0,
     runtime: str = "onnxruntime",
 ) -> Comparison:
     """Compare one output of two runtimes against float64.
@@ -108,27 +117,24 @@ def compare(
         torch_output: of torch in the network's own precision.
         ort_output: of onnxruntime.
         reference: of torch in float64.
-        gate: what passes; by default that of the dtype of `torch_output`.
+        gate: what passes; by default that of float32.
         draw: what kind of input.
         rounded: gives the output in float64 on inputs of which each element is off by one
             rounding; asked only when the result would fail. What inputs that close together
             make of a result (a norm of two nearly equal values) is no fault of a runtime.
+        absolute: the error that the kernel makes however small its result is.
         runtime: what made `ort_output`.
     """
-    if gate is None:
-        is_half = torch_output.dtype.name == DType.FLOAT16.value
-        gate = GATES[DType.FLOAT16] if is_half else _USUAL
     problem = _problem(torch_output, ort_output, reference, runtime)
     if problem:
         return Comparison(name, sizes, optimized, 0.0, float("inf"), problem, draw, gate=gate)
     torch_error = scaled_error(torch_output, reference)
     error = scaled_error(ort_output, reference)
-    conditioning = 0.0
-    if rounded is not None and error > max(gate.floor, gate.factor * torch_error):
-        conditioning = scaled_error(rounded(), reference)
-    return Comparison(
-        name, sizes, optimized, torch_error, error, draw=draw, conditioning=conditioning, gate=gate
-    )
+    resolution = absolute / _scale(reference) if absolute else 0.0
+    found = Comparison(name, sizes, optimized, torch_error, error, "", draw, 0.0, gate, resolution)
+    if rounded is None or found.ok:
+        return found
+    return replace(found, conditioning=scaled_error(rounded(), reference))
 
 
 def scaled_error(output: Array, reference: Array) -> float:
@@ -139,8 +145,15 @@ def scaled_error(output: Array, reference: Array) -> float:
     if not finite.any():
         return 0.0
     difference = np.abs(output[finite].astype(np.float64) - reference[finite])
-    scale = np.abs(reference[finite]).max()
-    return float(difference.max() / scale) if scale > 0 else float(difference.max())
+    return float(difference.max() / _scale(reference[finite]))
+
+
+def _scale(reference: Array) -> float:
+    """What errors are measured by: the largest finite number, or 1 where all are zero."""
+    import numpy as np
+
+    finite = np.abs(reference[np.isfinite(reference)])
+    return float(finite.max(initial=0.0)) or 1.0
 
 
 def _problem(torch_output: Array, ort_output: Array, reference: Array, runtime: str) -> str:

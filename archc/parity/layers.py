@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archc.graph import Graph, Node, Scope
 from archc.graph.graph import WeightRef
 from archc.graph.specialise import specialised
-from archc.parity.draws import nudged
+from archc.parity.arrays import SINGLE, array_of, doubled, nudged, rounding_of, tensor_of
 from archc.records import dataclass, replace
 from archc.types import DType
 from archc.weights import WeightSource
@@ -49,8 +49,17 @@ class LayerRun:
 
     def nudged(self, index: int) -> Array:
         """A result in float64 on inputs of which each element is off by one rounding."""
-        feed = {str(i): array for i, array in enumerate(self.inputs)}
-        return self.module.run(list(nudged(feed, 0).values()))[index]
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        units = [rounding_of(value.type.dtype) for value in self.node.inputs]
+        pairs = zip(self.inputs, units, strict=True)
+        return self.module.run([nudged(array, unit, 0.0, rng) for array, unit in pairs])[index]
+
+    @property
+    def absolute(self) -> float:
+        """The error that onnxruntime's kernel, in float32 always, makes of the smallest result."""
+        return 2 * SINGLE * self.node.op.resolution()
 
 
 class LayerModule:
@@ -82,15 +91,16 @@ class LayerModule:
         if any(finding.is_error for finding in source.diagnostics):
             raise LayerError(source.diagnostics[0].message)
         self.module: torch.nn.Module = load_module(source, _Local(weights, own)).eval()
+        self._dtypes = [value.type.dtype for value in node.inputs]
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Results in the precision that the module has now."""
         import torch
 
         with torch.no_grad():
-            result = self.module(*(torch.from_numpy(array) for array in inputs))
+            result = self.module(*map(tensor_of, inputs, self._dtypes))
         tensors = list(result.values()) if isinstance(result, dict) else [result]
-        return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+        return tuple(map(array_of, tensors))
 
     def double(self) -> None:
         """Go over to float64."""
@@ -166,13 +176,6 @@ def _run(
     except Exception as error:  # torch raises whatever its operators do
         raise LayerError(f"`{node.path}` cannot be run alone: {error}") from error
     return LayerRun(node, inputs, mine, local, true, module)
-
-
-def doubled(array: Array) -> Array:
-    """The array in float64, if it holds numbers with a fraction."""
-    import numpy as np
-
-    return array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def _local_key(ref: WeightRef) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
 from archc.parity.attributes import Emitted, differences
-from archc.parity.divergence import NEIGHBOURS, Divergence, LayerErrors
+from archc.parity.divergence import NEIGHBOURS, TOGETHER, Divergence, LayerErrors
 from archc.parity.gate import Comparison, compare
 from archc.parity.layers import LayerRun
 from archc.parity.segments import OnnxFile, Segment
@@ -216,6 +216,8 @@ def _check(
             run.single[i],
             result,
             run.double[i],
+            situation.gate,
+            absolute=run.absolute,
             rounded=lambda i=i: run.nudged(i),  # type: ignore[misc]
         )
         for i, result in enumerate(results)
@@ -266,6 +268,7 @@ def _compared(
         run.single[0],
         array,
         run.exact[0],
+        situation.gate,
     )
 
 
@@ -302,5 +305,4 @@ def locate_by_propagation(situation: Situation, subject: OnnxSubject) -> Diverge
             found, high = errors, middle
     if found is None:
         return None
-    note = "no layer is wrong on its own: together they differ"
-    return Divergence(found, subject.other, note=note)
+    return Divergence(found, subject.other, note=TOGETHER)

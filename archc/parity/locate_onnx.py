@@ -14,9 +14,11 @@ from archc.parity.locate import OnnxSubject, locate, locate_by_propagation
 from archc.parity.match import Candidate, Matching, candidate, match
 from archc.parity.segments import OnnxFile
 from archc.parity.situation import Situation
-from archc.targets.onnx.emit import emit_onnx
+from archc.targets.onnx.emit import emit_onnx, exported_layers
 from archc.targets.onnx.opsets import DEFAULT_OPSET, opset_supported
-from archc.weights import ComputedWeights, WeightSource
+from archc.types import DType
+from archc.weights import CastWeights, ComputedWeights, WeightSource
+from archc.weights.cast import WideWeights
 
 _ENOUGH = 0.5
 """Part of the layers' names that a file has if it was written by archc."""
@@ -43,15 +45,30 @@ def locate_in_onnx(
     situation, rewriting = _as_written(situation, file)
     if weights is not None and rewriting is not None:
         weights = ComputedWeights(weights, rewriting.recipes)
+    if weights is not None:
+        weights = _as_held(CastWeights(weights), situation.graph)
     subject = _by_names(situation.graph, file, weights)
     if subject is not None:
         found = locate(situation, subject)
+        if found is None and _is_whole(situation.graph, subject):
+            return locate_by_propagation(situation, subject)
         if found is not None:
             return found
     divergence = _by_numbers(situation, file, weights)
     if divergence is None and subject is not None:
         return locate_by_propagation(situation, subject)
     return divergence
+
+
+def _as_held(weights: WeightSource, graph: Graph) -> WeightSource:
+    """The weights as a file has them: those of bfloat16 are held in float32 to be run."""
+    return WideWeights(weights, graph) if graph.dtype is DType.BFLOAT16 else weights
+
+
+def _is_whole(graph: Graph, subject: OnnxSubject) -> bool:
+    """Whether the file has a value for every layer, so that all of them were looked at."""
+    layers = exported_layers(graph)
+    return all(value.name in subject.values for node in layers for value in node.outputs)
 
 
 def _as_written(situation: Situation, file: OnnxFile) -> tuple[Situation, Rewriting | None]:
@@ -98,7 +115,7 @@ def _by_numbers(
     inputs = _inputs(graph, file)
     known = {name: candidate(value, -1, situation.feed[name]) for name, value in inputs.items()}
     candidates = list(_candidates(situation, file))
-    matching = match(known, situation.layers(), candidates)
+    matching = match(known, situation.layers(), candidates, gate=situation.gate)
     node = matching.first_unmatched()
     if node is None:
         return None

@@ -59,7 +59,7 @@ def locate_in_module(situation: Situation, subject: TorchSubject) -> Divergence 
     known = {
         value.name: candidate(value.name, -1, situation.feed[value.name]) for value in graph.inputs
     }
-    matching = match(known, situation.layers(), values, by_path)
+    matching = match(known, situation.layers(), values, by_path, situation.gate)
     node = _first_wrong(situation, subject, by_path, matching.first_unmatched())
     if node is None:
         return None
@@ -140,6 +140,7 @@ def _local(situation: Situation, run: LayerRun, part: torch.nn.Module) -> Compar
             run.single[i],
             result,
             run.double[i],
+            situation.gate,
             runtime="the module",
             rounded=lambda i=i: run.nudged(i),  # type: ignore[misc]
         )

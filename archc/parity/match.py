@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node, Value
-from archc.parity.gate import Comparison, compare, scaled_error
+from archc.parity.gate import USUAL, Comparison, Gate, compare, scaled_error
 from archc.parity.layers import LayerRun
 from archc.records import dataclass, field
 
@@ -132,6 +132,7 @@ def match(
     layers: Iterable[LayerRun],
     candidates: Sequence[Candidate],
     named: Mapping[str, Sequence[Candidate]] | None = None,
+    gate: Gate = USUAL,
 ) -> Matching:
     """Find the counterparts of all values of a spec.
 
@@ -140,6 +141,7 @@ def match(
         layers: the spec's layers, run one by one.
         candidates: the values of the other network.
         named: those that have the path of a layer; a layer's value is one of them, or none.
+        gate: what counts as the same.
     """
     by_count: dict[int, list[Candidate]] = {}
     for item in candidates:
@@ -153,12 +155,17 @@ def match(
         for index, value in enumerate(run.node.outputs):
             later = by_count.get(run.single[index].size, ())
             choice = [*known, *(item for item in later if item.order >= since)]
-            _match(result, value, run, index, choice if own is None else own)
+            _match(result, value, run, index, choice if own is None else own, gate)
     return result
 
 
 def _match(
-    result: Matching, value: Value, run: LayerRun, index: int, choice: Sequence[Candidate]
+    result: Matching,
+    value: Value,
+    run: LayerRun,
+    index: int,
+    choice: Sequence[Candidate],
+    gate: Gate,
 ) -> None:
     count = run.single[index].size
     positions = _positions(count)
@@ -171,7 +178,7 @@ def _match(
         glance = scaled_error(item.sample[:_GLANCE], exact[:_GLANCE])
         if glance >= best and glance > _CLOSE:
             continue
-        compared = compare(value.name, {}, None, single, item.sample, exact)
+        compared = compare(value.name, {}, None, single, item.sample, exact, gate)
         if compared.ok:
             result.matched[value.name] = item
             result.errors[value.name] = compared

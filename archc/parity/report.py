@@ -22,6 +22,7 @@ class Report:
         runtime: what ran the network that is compared with torch.
         diagnostics: why it could not be compared at all, if so.
         divergence: where the two part, if they do and a layer can be told.
+        note: by what measure it passes, where that is not the usual one.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Report:
     runtime: str = "onnxruntime"
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     divergence: Divergence | None = None
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -54,6 +56,8 @@ def report_lines(report: Report) -> Iterator[str]:
         )
         verdict = "ok" if item.ok else "FAILED"
         yield f"  {cells}  {item.problem or numbers}  {verdict}"
+    if report.note:
+        yield f"{report.name}: {report.note}"
     if report.divergence is not None:
         yield f"{report.name}: where it diverges (scaled error of a layer alone, and so far)"
         yield from report.divergence.lines()
@@ -90,6 +94,7 @@ def report_data(report: Report) -> dict[str, Any]:
             for item in report.comparisons
         ],
         "divergence": report.divergence.as_data() if report.divergence else None,
+        "note": report.note,
     }
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Graph
+from archc.parity.gate import Gate, gate_of
 from archc.parity.layers import LayerRun, run_layers
 from archc.records import dataclass
-from archc.weights import WeightSource
+from archc.weights import CastWeights, WeightSource
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,7 @@ class Situation:
 
     Attributes:
         graph: of the spec.
-        weights: that both have.
+        weights: that both have, before they are rounded to the network's own precision.
         feed: inputs by the spec's names.
         sizes: value of every symbolic dim.
         optimized: whether onnxruntime may rewrite what it runs.
@@ -34,6 +35,11 @@ class Situation:
     sizes: Mapping[str, int]
     optimized: bool
 
+    @property
+    def gate(self) -> Gate:
+        """What passes in the network's precision."""
+        return gate_of(self.graph.dtype)
+
     def layers(self) -> Iterator[LayerRun]:
         """Every exported layer, run alone in torch."""
-        return run_layers(self.graph, self.weights, self.feed, self.sizes)
+        return run_layers(self.graph, CastWeights(self.weights), self.feed, self.sizes)

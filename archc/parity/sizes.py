@@ -44,8 +44,9 @@ def choose_sizes(
         return [], [_refusal(graph, reason, f"its open sizes: {listed}")]
     batch = _batch_symbol(graph)
     is_fixed = batch is None or batch in given
-    if is_fixed and batches is not None:
-        return [], [_refusal(graph, "its batch is fixed", "leave the batch sizes away")]
+    if is_fixed and batches is not None and set(batches) != {given.get(batch or "", 0)}:
+        at = f" at {given[batch]}" if batch in given else ""
+        return [], [_refusal(graph, f"its batch is fixed{at}", "leave the batch sizes away")]
     if is_fixed:
         wanted: Sequence[int] = (given.get(batch or "", 1),) * len(BATCHES)  # of other sizes
     else:

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 from archc.diagnostics import Diagnostic, Label
 from archc.graph import Graph
 from archc.output import OutputError, scratch_folder
-from archc.parity.divergence import Divergence
-from archc.parity.draws import draw_inputs, draws_of, nudged
+from archc.parity.arrays import array_of, doubled, nudged, rounding_of, tensor_of
+from archc.parity.draws import draw_inputs, draws_of
 from archc.parity.emulated import emulated
-from archc.parity.gate import GATES, Comparison, Gate, compare
-from archc.parity.layers import LayerError, doubled
+from archc.parity.explain import Networks, Trial, explained
+from archc.parity.gate import Comparison, compare, gate_of
 from archc.parity.others import OnnxOther, Other, OtherError, TorchOther
 from archc.parity.report import Report
-from archc.parity.situation import Situation
 from archc.parity.sizes import choose_sizes, unfeedable
-from archc.records import dataclass, replace
+from archc.records import replace
 from archc.runtime import RunError, first_line
 from archc.types import DType
 from archc.weights import CastWeights, RandomisedWeights, WeightSource
@@ -31,32 +30,8 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     Feed = Mapping[str, Array]
 
-_CLEARLY = 0.1
-"""Part of the worst result that still shows a mistake clearly."""
-
 Tell = Callable[[str], None]
 """Called with what is being done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One run of the network in torch.
-
-    Attributes:
-        sizes: value of every symbolic dim.
-        draw: what kind of input.
-        feed: the inputs.
-        single: outputs in the network's own precision.
-        double: outputs in float64.
-        nudged: gives outputs in float64 on inputs off by one rounding.
-    """
-
-    sizes: Mapping[str, int]
-    draw: str
-    feed: Feed
-    single: Mapping[str, Array]
-    double: Mapping[str, Array]
-    nudged: Callable[[], Mapping[str, Array]]
 
 
 def verify_graph(
@@ -126,18 +101,18 @@ def verify_graph(
             assert model is not None
             if graph.dtype is DType.BFLOAT16:
                 model = emulated(model, folder)
-            other = OnnxOther(model, weights)
+            other = OnnxOther(model, declared)
         tell(f"{graph.name}: loading PyTorch")
         own = TorchOther("PyTorch", load_module(code, weights).eval(), source)
         try:
             inputs = _inputs(graph, runs, draws or draws_of(graph), seed)
             trials = _trials(graph, own, inputs, tell)
             report = Report(graph.name, tuple(_compare(graph, other, trials, tell)), other.runtime)
-            if report.ok or not locate or graph.dtype is DType.BFLOAT16:
+            if report.ok or not locate:
                 return report
             tell(f"{graph.name}: looking for the layer that differs")
             own = replace(own, module=load_module(code, weights).eval())
-            return replace(report, divergence=_locate(graph, weights, report, trials, other, own))
+            return explained(Networks(graph, declared, own, other), report, trials)
         except (RunError, OtherError) as error:
             return Report(graph.name, (), other.runtime, (error.diagnostic,))
 
@@ -153,7 +128,7 @@ def run_torch(graph: Graph, module: Any, feed: Feed, *, double: bool = False) ->
     """
     import torch
 
-    inputs = [_tensor(feed[value.name], value.type.dtype) for value in graph.inputs]
+    inputs = [tensor_of(feed[value.name], value.type.dtype) for value in graph.inputs]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64 if double else before)
     try:
@@ -162,26 +137,8 @@ def run_torch(graph: Graph, module: Any, feed: Feed, *, double: bool = False) ->
     finally:
         torch.set_default_dtype(before)
     if isinstance(result, dict):
-        return {name: _array(tensor) for name, tensor in result.items()}
-    return {next(iter(graph.outputs)): _array(result)}
-
-
-def _tensor(array: Array, dtype: DType) -> Any:
-    """An input; numpy holds bfloat16 in float32."""
-    import numpy as np
-    import torch
-
-    tensor = torch.from_numpy(array)
-    short = dtype is DType.BFLOAT16 and array.dtype == np.float32
-    return tensor.to(torch.bfloat16) if short else tensor
-
-
-def _array(tensor: Any) -> Array:
-    """A result; numpy holds bfloat16 in float32."""
-    import torch
-
-    array: Array = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-    return array
+        return {name: array_of(tensor) for name, tensor in result.items()}
+    return {next(iter(graph.outputs)): array_of(result)}
 
 
 def _inputs(
@@ -208,16 +165,27 @@ def _trials(
         double = _run(graph, own.module, wide, tell, double=True)
 
         def again(feed: Feed = feed) -> dict[str, Array]:
-            return _run(graph, own.module, nudged(feed, 0), tell, double=True)
+            return _run(graph, own.module, _nudged(graph, feed), tell, double=True)
 
         trials.append(Trial(sizes, draw, feed, mine, double, again))
     return trials
 
 
+def _nudged(graph: Graph, feed: Feed) -> dict[str, Array]:
+    """The inputs in float64, each element off by one rounding of its own precision."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return {
+        value.name: nudged(feed[value.name], rounding_of(value.type.dtype), 0.0, rng)
+        for value in graph.inputs
+    }
+
+
 def _compare(
     graph: Graph, other: Other, trials: Sequence[Trial], tell: Tell
 ) -> Iterator[Comparison]:
-    gate = GATES.get(graph.dtype, Gate())
+    gate = gate_of(graph.dtype)
     for level in other.levels:
         tell(f"{graph.name}: running {other.runtime}")
         run = other.open(graph, level)
@@ -248,32 +216,3 @@ def _run(
         message = f"`{graph.name}` fails in PyTorch on {shapes}: {first_line(error)}"
         place = Label(graph.scopes[""].span)
         raise OtherError(Diagnostic("parity-failed", message, place)) from error
-
-
-def _locate(
-    graph: Graph,
-    weights: WeightSource,
-    report: Report,
-    trials: Sequence[Trial],
-    other: Other,
-    own: TorchOther,
-) -> Divergence | None:
-    """Where the networks part, on the smallest of the inputs that show it clearly."""
-    failed = [item for item in report.comparisons if not item.ok]
-    clear = _CLEARLY * max(item.badness for item in failed)
-    shown = [(trial, item) for trial in trials for item in failed if _is_of(item, trial)]
-    trial, _ = min(
-        ((trial, item) for trial, item in shown if item.badness >= clear),
-        key=lambda pair: sum(array.size for array in pair[0].feed.values()),
-    )
-    levels = {item.optimized for item in failed if _is_of(item, trial)}
-    situation = Situation(graph, weights, trial.feed, trial.sizes, False not in levels)
-    try:
-        found = other.locate(situation)
-        return own.locate(situation) if found is None else found
-    except (LayerError, RunError):
-        return None  # the comparison stands, without a place
-
-
-def _is_of(item: Comparison, trial: Trial) -> bool:
-    return item.sizes == trial.sizes and item.draw == trial.draw

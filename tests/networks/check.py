@@ -25,9 +25,9 @@ from archc.compile import check_source
 from archc.diagnostics import Source
 from archc.graph import Graph
 from archc.graph.passes import optimised
+from archc.parity.arrays import doubled
 from archc.parity.draws import draw_inputs
 from archc.parity.gate import FACTOR, FLOOR, compare
-from archc.parity.layers import doubled
 from archc.parity.sizes import choose_sizes
 from archc.targets.torch import TorchSource, emit_torch, load_module
 from archc.weights import ComputedWeights, RandomisedWeights, WeightSource, save_safetensors

@@ -257,6 +257,28 @@ def test_elu_cancels(operator) -> None:
 
 
 @known_in("onnxruntime", *ALL)
+def test_sigmoid_is_right_to_a_rounding_of_one() -> None:
+    """However small the result: archc/ops/smooth.py keeps the operator, which is one pass.
+
+    LSTM and GRU hold it, and give no choice.
+    """
+    x = np.linspace(-20, -10, 2000, dtype=np.float32)
+    truth = 1 / (1 + np.exp(-x.astype(np.float64)))
+    found = run([helper.make_node("Sigmoid", ["x"], ["y"])], {"x": x})
+    assert scaled(torch.sigmoid(torch.from_numpy(x)).numpy(), truth) < 2e-7
+    assert scaled(found, truth) > 1e-4
+    assert np.abs(found - truth).max() < 3 * 2**-24
+    assert (found[x < -18.5] == 0).all()
+    nodes = [
+        helper.make_node("Neg", ["x"], ["n"]),
+        helper.make_node("Exp", ["n"], ["e"]),
+        helper.make_node("Add", ["e", "one"], ["a"]),
+        helper.make_node("Reciprocal", ["a"], ["y"]),
+    ]
+    assert scaled(run(nodes, {"x": x}, {"one": np.float32([1])}), truth) < 1e-6
+
+
+@known_in("onnxruntime", *ALL)
 def test_lrn_refuses_even_windows_and_other_ranks() -> None:
     """ONNX has them; archc/ops/lrn.py."""
     for shape, size in (((1, 8, 4, 4), 4), ((1, 8, 4), 3)):

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from archc.graph import Graph
 from archc.graph.costs import total_cost
 from archc.ops.conditions import Refusal
+from archc.parity.arrays import SINGLE
 from archc.targets.onnx import emit_onnx
 from archc.targets.torch import emit_torch, load_module
 from archc.types import Dim, DType, TensorType, evaluate, symbol
@@ -209,6 +210,7 @@ class _Run:
         nearby = self._referred(torch.float64, rounded)
         exact = self.own.exact(self.case.op)
         drift = self.own.drift(self.case)
+        floor = 2 * SINGLE * self.case.op.resolution()
         largest = max((float(np.max(np.abs(x))) for x in self.inputs), default=0.0)
         types = [value.type for value in self.graph.outputs.values()]
         for target, results in found.items():
@@ -216,8 +218,8 @@ class _Run:
             for type_, y, y32, near, y64 in zip(types, results, single, nearby, truth, strict=True):
                 self._assert_type(target, type_, y, y64)
                 limit = _limit(y64, y32, near, exact)
-                if drift:
-                    limit += drift * largest / max(float(np.max(np.abs(y64))), 1e-30)
+                scale = max(float(np.max(np.abs(y64), initial=0.0)), 1e-30)
+                limit += (drift * largest + floor) / scale
                 error = scaled_error(y, y64)
                 assert error <= limit, f"{target}: error {error:.2e} over {limit:.2e}"
 
