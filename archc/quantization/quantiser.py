@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.output import atomic_file, scratch_folder
+from archc.output import atomic_file
 from archc.quantization.change import Change, measured
+from archc.quantization.folders import quantiser_folder
 from archc.quantization.samples import Samples
 from archc.records import dataclass
 from archc.runtime import Model, RunError, first_line, open_model
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 2 * 10**9
 """Bytes of a model that the quantiser holds as one message."""
+
+_ONE = threading.Lock()
+"""Held while the quantiser runs: to keep it quiet, what it prints and logs is taken from the whole
+process, which two threads would put back in the wrong order."""
 
 _HELD_OUT = 5  # every fifth sample is held out where no others are given
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"}
@@ -62,6 +67,9 @@ def quantize_model(
     products alone become integers: their weights are stored so, their inputs quantized in every
     run. (Convolutions done likewise are several times slower than in float.)
 
+    Threads may call it at the same time; the quantiser itself runs in one after the other. While it
+    runs, nothing that the process prints or logs is seen.
+
     Args:
         model: the float model.
         output: where to write.
@@ -83,9 +91,9 @@ def quantize_model(
     shown, held_out = _parted(calibration, evaluation)
     given = [model, *inputs]
     # Beside the output, where the next one finds what a kill has left; refused before the work.
-    with atomic_file(output, inputs=given) as file, _scratch(Path(output).parent) as folder:
+    with atomic_file(output, inputs=given) as file, quantiser_folder(Path(output).parent) as folder:
         made, whole = folder / "quantized.onnx", folder / "float.onnx"
-        with _silence():
+        with _ONE, _silence():
             try:
                 if calibration is None:
                     _dynamic(proto, made, full_range)
@@ -103,17 +111,6 @@ def quantize_model(
         data = made.read_bytes()
         file.write(data)
     return Quantized(Path(output), len(data), _size(Path(model)), len(shown), change)
-
-
-@contextlib.contextmanager
-def _scratch(parent: Path) -> Iterator[Path]:
-    """A folder for this process's temporary files: onnxruntime makes some of its own."""
-    with scratch_folder(parent) as folder:
-        before, tempfile.tempdir = tempfile.tempdir, str(folder)
-        try:
-            yield folder
-        finally:
-            tempfile.tempdir = before
 
 
 def _parted(calibration: Samples | None, evaluation: Samples | None) -> tuple[list[int], list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,44 @@ def test_logging_is_left_as_it_was(small: Path, tmp_path: Path) -> None:
     before = (list(root.handlers), root.manager.disable)
     archc.quantize(small, tmp_path / "q.onnx")
     assert (list(root.handlers), root.manager.disable) == before
+
+
+def test_the_folder_for_temporary_files_stays_that_of_the_process(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread's files do not come to lie in a folder that is about to go."""
+    system = tmp_path / "system"
+    system.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(system))
+    quantize = importlib.import_module("onnxruntime.quantization.quantize")
+    real = quantize.save_and_reload_model_with_shape_infer
+    seen: list[Path] = []
+    ours: list[list[str]] = []
+
+    def spied(model: Any) -> Any:
+        with ThreadPoolExecutor(1) as other:
+            seen.append(Path(other.submit(tempfile.mkdtemp).result()))
+        with quantize.tempfile.TemporaryDirectory() as folder:
+            ours.append([part for part in Path(folder).parts if part.endswith(".archc-dir")])
+        return real(model)
+
+    monkeypatch.setattr(quantize, "save_and_reload_model_with_shape_infer", spied)
+    archc.quantize(small, tmp_path / "q.onnx")
+    assert [folder.parent for folder in seen] == [system]
+    assert seen[0].is_dir()
+    assert len(ours[0]) == 1
+    with quantize.tempfile.TemporaryDirectory() as folder:  # nobody quantises: as it always is
+        assert Path(folder).parent == system
+
+
+def test_two_threads_quantise_at_once(small: Path, tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = (list(root.handlers), root.manager.disable, sys.stdout, sys.stderr)
+    with ThreadPoolExecutor(2) as threads:
+        made = list(threads.map(lambda i: archc.quantize(small, tmp_path / f"q{i}.onnx"), range(4)))
+    assert (list(root.handlers), root.manager.disable, sys.stdout, sys.stderr) == before
+    assert len({one.path.read_bytes() for one in made}) == 1
+    assert not list(tmp_path.glob("*.archc-*"))
 
 
 KILLED = """\
