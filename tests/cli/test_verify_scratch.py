@@ -94,7 +94,7 @@ def test_nothing_is_left_of_what_is_refused(spec: str, system: Path, tmp_path: P
 
 
 SIGNALLED = """\
-import os, sys
+import os, signal, sys
 from archc.cli import main
 from archc.parity import verify
 
@@ -105,6 +105,7 @@ def told(*arguments, **options):
     return real(*arguments, **options)
 
 verify._compare = told
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 main(sys.argv[2:])
 """
 
