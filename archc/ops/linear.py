@@ -55,7 +55,7 @@ class Linear(Op):
     principal = "out"
 
     out: PositiveInt
-    bias: bool = True
+    bias: Flag = True
     zero_bias: Part | None = None
     transposed: Flag = False
 
