@@ -53,11 +53,13 @@ TESTS = [
     "ops/test_core_messages.py",
     "ops/test_core_shapes.py",
     "ops/test_embedding.py",
+    "ops/test_declarations.py",
     "ops/test_norm_weights.py",
     "ops/test_param.py",
     "ops/test_reach.py",
     "ops/test_recurrent.py",
     "ops/test_scale.py",
+    "ops/test_schemas.py",
     "ops/test_spatial_messages.py",
     "ops/test_spatial_shapes.py",
     "ops/test_table.py",
@@ -66,6 +68,7 @@ TESTS = [
     "graph/test_receptive.py",
     "graph/test_specialise.py",
     "report/test_table.py",
+    "docs/test_reference.py",
 ]
 """Tests of spec/, types/ and of what ops declare, in the process that runs them."""
 FRAMEWORKS = ("numpy", "torch", "onnx", "onnxruntime", "hypothesis", "pydantic")
