@@ -128,15 +128,20 @@ def read_calls(sink: Path) -> Calls:
     return {test: (seconds, functions) for test, seconds, functions in rows}
 
 
-def chosen(mutant: Mutant, calls: Calls, budget: float) -> tuple[list[str], float]:
+def chosen(
+    mutant: Mutant, calls: Calls, budget: float, facts: Sequence[str]
+) -> tuple[list[str], float]:
     """The tests for a mutant, and their seconds: those that call its function, the quickest first.
 
-    For what is evaluated on import, those that call anything of the file.
+    For what is evaluated on import, those that call anything of the file, and those of the files
+    `facts`, which read what is declared.
     """
+    declared = tuple(f"tests/{name}" for name in facts)
     fitting = []
     for test, (seconds, functions) in calls.items():
         names = functions.get(mutant.module, ())
-        if mutant.inside in names or (names and not mutant.inside):
+        read = names or test.startswith(declared)
+        if mutant.inside in names or (read and not mutant.inside):
             fitting.append((seconds, test))
     picked, total = [], 0.0
     for seconds, test in sorted(fitting):

@@ -21,6 +21,9 @@ LIMITS: dict[str, tuple[str, Any, str, str]] = {
     "characters": ("1" + " " * 999, 1, "1" + " " * 1000, "1000 characters"),
     "brackets": ("(" * 32 + "1" + ")" * 32, 1, "(" * 33 + "1" + ")" * 33, "nested"),
     "depth": ("+".join("1" * 64), 64, "+".join("1" * 65), "nested"),
+    "signs": ("-" * 16 + "1", 1, "-" * 17 + "1", ""),
+    "signs in brackets": ("-" * 16 + "(" + "-" * 16 + "1)", 1, "(" + "-" * 17 + "1)", ""),
+    "signs after a number": ("2 - 1 - " + "-" * 14 + "1", 0, "2 - " + "-" * 17 + "1", ""),
     "a range": ("len(range(100000))", 100_000, "len(range(100001))", "100,001 numbers"),
     "a range with steps": ("len(range(0, 999999, 10))", 100_000, "len(range(0, 1000011, 10))", ""),
     "a list repeated": ("len([0] * 100000)", 100_000, "len([0] * 100001)", "100,001 items"),
@@ -36,7 +39,7 @@ LIMITS: dict[str, tuple[str, Any, str, str]] = {
     "zero to a power": ("0 ** 0", 1, "0 ** -1", "zero"),
     "roots": ("isqrt(0) + isqrt(1) + isqrt(24)", 5, "isqrt(-1)", "negative number"),
     "bases": ("int(log(8, 0.5)) + int(log(9, 1.5))", 2, "log(8, 1)", ""),
-    "rounding up": ("[make_divisible(n, 8) for n in [3, 12, 20, 19]]", [8, 16, 24, 24], "", ""),
+    "rounding up": ("[make_divisible(n, 8) for n in [3, 12, 20, 100]]", [8, 16, 24, 104], "", ""),
     "digits": ("round(2.675, 1) + round(7, 0)", 9.7, "round(2.5, 1, 2)", "takes 1 to 2"),
     "zip": ("zip([1])", [[1]], "zip()", "at least 1"),
     "min": ("min([1]) + max(2, 1)", 3, "min()", "at least 1"),
@@ -79,9 +82,9 @@ def test_values_in_messages_are_cut(refuse: Refuse) -> None:
     assert refuse("-x", x="a" * 40).message.endswith(f"'{'a' * 40}'")
     message = refuse("-x", x="a" * 41).message
     assert "a" * 40 + "..." in message and "a" * 41 not in message
-    whole, cut = "1" * 24, "1" * 10 + "..." + "1" * 4
-    assert whole in refuse(whole).message
-    assert cut in refuse("1" * 25).message
+    digits = "1234567890" * 3
+    assert digits[:24] in refuse(digits[:24]).message
+    assert " 1234567890...2345 " in f" {refuse(digits[:25]).message} ".replace("`", " ")
 
 
 def test_names_are_as_long_as_may_be(scalar: Callable[[str], Scalar], scope: Any) -> None:
@@ -127,6 +130,8 @@ def test_places_of_yaml_errors(text: str, shown: str) -> None:
     for pure in (False, True):
         sink = Diagnostics()
         parse_yaml(Source("t.yaml", text), sink, pure=pure)
-        label = sink.sorted()[0].primary
+        (found, *_) = sink.sorted()
+        label = found.primary
         assert label is not None
         assert label.span.source.text[label.span.start : label.span.end].startswith(shown)
+        assert shown == "\t" or f"`{shown}`" in found.message
