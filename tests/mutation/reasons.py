@@ -75,6 +75,20 @@ RULES: list[Rule] = [
         r"attention\.py: Attention\._sizes: .*main\[ 2\]",
         "keys and values are demanded to be of one length",
     ),
+    (
+        r"operators\.py: _power: .*exponent (> 64|> 62|>= 63)",
+        "such a power does not fit into 64 bits, and is refused as that otherwise",
+    ),
+    (
+        r"read_blocks\.py: BlockReader\._body: .*heads\[ -1\]",
+        "more than one head is refused before",
+    ),
+    (r"functions\.py: _isqrt: .*operand= -1", "of one argument -1 is the same as 0"),
+    (r"files\.py: _read_\w+: .*max_size \+ 2", "one more byte is read, and is one too many"),
+    (
+        r"resize\.py: module: `MAX_DENOMINATOR = 1024` -> .*1025",
+        "denominators of floats are powers of two",
+    ),
 ]
 """A pattern for what a mutant is printed as, and the reason why it is no fault."""
 

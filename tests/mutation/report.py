@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutation.concerns import concern
 from tests.mutation.mutate import PACKAGES, Mutant
 from tests.mutation.reasons import why
 
@@ -53,7 +54,7 @@ def measured(found: Sequence[Found], how: str) -> str:
         how: the sentences above the table.
     """
     lines = [MEASURED, how, "", *_counts(found), "", "### Survivors", ""]
-    lines += _listed(one.mutant for one in found if one.kind in (SURVIVED, UNREACHED))
+    lines += _by_concern([one.mutant for one in found if one.kind in (SURVIVED, UNREACHED)])
     lines += ["", "### No faults", ""]
     reasons: defaultdict[str, list[Mutant]] = defaultdict(list)
     for one in found:
@@ -72,6 +73,19 @@ def _counts(found: Sequence[Found]) -> list[str]:
         score = f"{100 * kinds[KILLED] / max(1, total):.1f} %"
         cells = [package, total, *(kinds[kind] for kind in KINDS), score]
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def _by_concern(mutants: Sequence[Mutant]) -> list[str]:
+    """How many there are of each concern; then each concern with its argument and its mutants."""
+    groups: defaultdict[tuple[str, str], list[Mutant]] = defaultdict(list)
+    for mutant in mutants:
+        groups[concern(mutant)].append(mutant)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    lines = ["| concern | mutants |", "|---|---|"]
+    lines += [f"| {title} | {len(group)} |" for (title, _), group in ordered]
+    for (title, argument), group in ordered:
+        lines += ["", f"**{title}.** {argument}", "", *_listed(group)]
     return lines
 
 

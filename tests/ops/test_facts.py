@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from torch.nn import functional
 from archc.ops.attention_forms import HIDDEN
 from archc.ops.initial import ONES, ZEROS, Constant, TruncatedNormal
 from archc.ops.layernorm import FLOAT32_EPSILON
+from archc.ops.nearest import resize_agrees
 from archc.ops.table import OPS
-from archc.types import DType
+from archc.types import DType, symbol
 from archc.types.sizes import ALL_SIZES, Effort, SizeSet, solve
 
 ARITIES = {
@@ -94,6 +96,18 @@ def test_numbers_of_dtypes() -> None:
         assert hidden == pytest.approx(lowest / 2, rel=1e-2), dtype
         assert hidden < 0
     assert HIDDEN[DType.FLOAT16] == torch.finfo(torch.float16).min / 2
+
+
+@pytest.mark.parametrize("scale", range(2, 160))
+def test_whether_nearest_neighbours_by_a_scale_are_exact(scale: int) -> None:
+    """In float32 a multiple of the scale, times its rounded inverse, is the integer or below."""
+    height = symbol("H")
+    integers = torch.arange(1, 2**22 // scale)
+    ratio = torch.tensor(1.0 / scale, dtype=torch.float32)
+    found = ((integers * scale).float() * ratio).long()
+    agrees = resize_agrees(height, height * scale, Fraction(scale))
+    assert agrees == torch.equal(found, integers)
+    assert not resize_agrees(height, 8 * scale, None)
 
 
 def test_a_condition_without_sizes_holds_of_all_or_none() -> None:

@@ -87,6 +87,15 @@ def test_values_in_messages_are_cut(refuse: Refuse) -> None:
     assert " 1234567890...2345 " in f" {refuse(digits[:25]).message} ".replace("`", " ")
 
 
+def test_lists_in_lists_are_counted(evaluate: Evaluate, refuse: Refuse) -> None:
+    for count, fits in ((49_999, True), (50_000, False)):
+        text, lists = "[xs, xs]", {"xs": [0] * count}
+        if fits:
+            assert len(evaluate(text, **lists)) == 2
+        else:
+            assert "those of inner lists counted" in refuse(text, **lists).message
+
+
 def test_names_are_as_long_as_may_be(scalar: Callable[[str], Scalar], scope: Any) -> None:
     assert len(parse_template(scalar("a" * 195 + "{x}")).render(scope({"x": 12345}))) == 200
     with pytest.raises(ExpressionError):
