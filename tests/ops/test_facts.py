@@ -16,7 +16,7 @@ from archc.ops.initial import ONES, ZEROS, Constant, TruncatedNormal
 from archc.ops.layernorm import FLOAT32_EPSILON
 from archc.ops.nearest import resize_agrees
 from archc.ops.table import OPS
-from archc.types import DType, symbol
+from archc.types import DType, TensorType, symbol
 from archc.types.sizes import ALL_SIZES, Effort, SizeSet, solve
 
 ARITIES = {
@@ -108,6 +108,22 @@ def test_whether_nearest_neighbours_by_a_scale_are_exact(scale: int) -> None:
     agrees = resize_agrees(height, height * scale, Fraction(scale))
     assert agrees == torch.equal(found, integers)
     assert not resize_agrees(height, 8 * scale, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "out", "stride"),
+    [(1, 2, Fraction(1, 2)), (2, 1, 2), (3, 1, 3), (1, 5, Fraction(1, 5)), (1, 1, 1)],
+)
+def test_steps_of_a_resize_between_multiples_of_an_open_size(
+    size: int, out: int, stride: Fraction
+) -> None:
+    height = symbol("H")
+    x, like = (TensorType((1, 3, height * factor)) for factor in (size, out))
+    reach, _ = OPS["resize"].model_validate({"like": True}).reach([x, like], [like])
+    assert reach[2].stride == stride
+    unknown = TensorType((1, 3, height + 1))
+    reach, _ = OPS["resize"].model_validate({"like": True}).reach([x, unknown], [unknown])
+    assert reach[2].stride is None
 
 
 def test_a_condition_without_sizes_holds_of_all_or_none() -> None:
