@@ -12,8 +12,8 @@ CONCERNS: list[tuple[str, str, str]] = [
         r"|^Budget|steps: int = |MAX_LIST|_repeated|self\.(prefixes|aliased) = |\(node, end, 1",
         "Limits of time and memory, one up or down",
         "Which number it is, is a choice; that there is a limit, and that it holds in time, is "
-        "what `tests/fuzz` and `tests/spec/test_expression_limits.py` test, those in the reference "
-        "of the language to the last unit.",
+        "tested by `tests/fuzz` and `tests/spec/test_expression_limits.py`, for lists, characters, "
+        "brackets, signs and sizes to the last unit.",
     ),
     (
         r"_MODULES = |_rounds_to|_is_small|_end: |_parting|_threshold_matters|^module: `order = "
@@ -22,8 +22,8 @@ CONCERNS: list[tuple[str, str, str]] = [
         "No test that this run takes writes the network in which it shows. 37 mutants of such "
         "functions and tables were given the parity tests of `tests/ops`, too, which run networks: "
         "10 were killed (bins of adaptive pools, windows that hang over, which way to resize, the "
-        "modules of batch norm). What is listed is reached by none of these tests, or shows in none "
-        "of the networks that they draw.",
+        "modules of batch norm). What is listed is reached by none of these tests, or shows in "
+        "none of the networks that they draw.",
     ),
     (
         r"^(_python_tree|find_spec|extreme|_proves): .*except|^_proved: ",

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from tests.mutation.concerns import concern
 from tests.mutation.mutate import PACKAGES, Mutant
@@ -85,7 +86,7 @@ def _by_concern(mutants: Sequence[Mutant]) -> list[str]:
     lines = ["| concern | mutants |", "|---|---|"]
     lines += [f"| {title} | {len(group)} |" for (title, _), group in ordered]
     for (title, argument), group in ordered:
-        lines += ["", f"**{title}.** {argument}", "", *_listed(group)]
+        lines += ["", *wrap(f"**{title}.** {argument}", 100), "", *_listed(group)]
     return lines
 
 
