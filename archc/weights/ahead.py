@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import current_thread
 from typing import TYPE_CHECKING
 
 from archc.graph.graph import WeightRef
@@ -26,6 +27,8 @@ _AHEAD = 8 << 20  # bytes that are made, or being made, before their turn
 _LARGEST = 10 << 20  # a larger weight is made chunk by chunk, when its turn comes
 _TASK = 1 << 20  # bytes of small weights that one task makes
 _WORTHWHILE = 4 << 20  # bytes of all weights from which threads are worth their start
+
+_NAME = "archc-weights"  # of the threads that make whole weights
 
 Chunks = deque[memoryview]
 
@@ -44,7 +47,7 @@ def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[Weig
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="archc-weights")
+    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix=_NAME)
     try:
         yield _Ahead(source, _tasks(order), pool)
     finally:
@@ -54,10 +57,11 @@ def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[Weig
 def in_turn(chunk: Callable[[int], Array], count: int) -> Iterator[Array]:
     """Chunks 0 to `count - 1` of one weight, made by threads while those before are being used.
 
-    They have a pool of their own: a task of `made_ahead` waits for them.
+    A thread of `made_ahead` makes them itself, one at a time: it is ahead already, and chunks ahead
+    of it would only take memory. The others have a pool of their own.
     """
-    if count == 1:
-        yield chunk(0)
+    if count == 1 or current_thread().name.startswith(_NAME):
+        yield from map(chunk, range(count))
         return
     pool = _pool()
     waiting = deque(pool.submit(chunk, index) for index in range(min(count, _WORKERS)))

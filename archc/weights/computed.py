@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class ComputedWeights:
         """Raw data; see `WeightSource.chunks`.
 
         What is scaled along its first axis is computed chunk by chunk, and a matrix with its axes
-        exchanged in parts that fit into memory; any other computed weight is one chunk.
+        exchanged, scaled or not, in parts that fit into memory; any other computed weight is one
+        chunk.
         """
         recipe = self._recipes.get(ref.key)
         match recipe:
@@ -69,7 +70,12 @@ class ComputedWeights:
             case Flipped(Stored(stored)) if (
                 stored.weight.dtype is ref.weight.dtype is DType.FLOAT32
             ):
-                yield from self._flipped(stored)
+                yield from _flipped(stored, lambda: self._source.chunks(stored))
+            case Flipped(Along(Stored(stored), scales, 0)) if (
+                stored.weight.dtype is ref.weight.dtype is DType.FLOAT32
+            ):
+                numbers = self._double(scales)
+                yield from _flipped(stored, lambda: self._scaled(stored, numbers))
             case _:
                 yield little_endian(self.array(ref)).reshape(-1).data.cast("B")
 
@@ -91,27 +97,6 @@ class ComputedWeights:
                 )
             start += len(numbers)
             yield scaled.data.cast("B")
-
-    def _flipped(self, stored: WeightRef) -> Iterator[memoryview]:
-        """A stored matrix with its axes exchanged; a large one is read once for each part of it."""
-        rows, columns = stored.weight.shape
-        width = max(1, _FLIPPED // rows)
-        for first in range(0, columns, width):
-            last = min(first + width, columns)
-            part = np.empty((last - first, rows), "<f4")
-            start = 0
-            for chunk in self._source.chunks(stored):
-                numbers = np.frombuffer(chunk, "<f4")
-                for piece, row in _pieces(start, len(numbers), columns):
-                    block = numbers[piece].reshape(row.stop - row.start, -1)
-                    # A row that two chunks share starts at another column.
-                    column = (start + piece.start) % columns
-                    left, right = max(first, column), min(last, column + block.shape[1])
-                    if left < right:
-                        taken = block[:, left - column : right - column]
-                        part[left - first : right - first, row] = taken.T
-                start += len(numbers)
-            yield part.reshape(-1).data.cast("B")
 
     def _computed(self, recipe: Recipe) -> Any:
         match recipe:
@@ -137,6 +122,33 @@ class ComputedWeights:
 
     def _double(self, recipe: Recipe) -> Any:
         return self._computed(recipe).astype(np.float64)
+
+
+def _flipped(stored: WeightRef, chunks: Callable[[], Iterator[memoryview]]) -> Iterator[memoryview]:
+    """A stored matrix with its axes exchanged; a large one is read once for each part of it.
+
+    Args:
+        stored: the matrix.
+        chunks: reads its numbers from the start.
+    """
+    rows, columns = stored.weight.shape
+    width = max(1, _FLIPPED // rows)
+    for first in range(0, columns, width):
+        last = min(first + width, columns)
+        part = np.empty((last - first, rows), "<f4")
+        start = 0
+        for chunk in chunks():
+            numbers = np.frombuffer(chunk, "<f4")
+            for piece, row in _pieces(start, len(numbers), columns):
+                block = numbers[piece].reshape(row.stop - row.start, -1)
+                # A row that two chunks share starts at another column.
+                column = (start + piece.start) % columns
+                left, right = max(first, column), min(last, column + block.shape[1])
+                if left < right:
+                    taken = block[:, left - column : right - column]
+                    part[left - first : right - first, row] = taken.T
+            start += len(numbers)
+        yield part.reshape(-1).data.cast("B")
 
 
 def _pieces(start: int, count: int, length: int) -> Iterator[tuple[slice, slice]]:

@@ -224,6 +224,10 @@ def test_flipped_chunks_are_the_array(monkeypatch, shape: tuple[int, int], at_on
     expected = DrawnWeights(1).array(weight).T
     np.testing.assert_array_equal(source.array(turned), expected)
     assert b"".join(source.chunks(turned)) == expected.tobytes()
+    factors = ref(Normal(0, 1), shape[0])
+    scaled = Flipped(Along(Stored(weight), Stored(factors), 0))
+    source = ComputedWeights(DrawnWeights(1), {weight.key: scaled})
+    assert b"".join(source.chunks(turned)) == source.array(turned).tobytes()
 
 
 # -- weights for comparing targets ------------------------------------------------------------
