@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -97,22 +97,32 @@ class ChannelAffine(Op):
         return pointwise(inputs, outputs[0])
 
     def to_torch(self, t: TorchEmitter, x: Operand) -> TorchCode:
-        """`x * mul + add`, lists as tensors that broadcast."""
+        """`x * mul + add`, lists as tensors that broadcast; what changes nothing is left out."""
         ones = "".join(", 1" for _ in range(x.type.rank - 2))
-        texts = [
-            f"{{{name}}}" if len(numbers) == 1 else f"{{0}}.new_tensor({{{name}}}).view(-1{ones})"
-            for name, numbers in (("mul", self.mul), ("add", self.add))
-        ]
-        literals = {
-            name: numbers[0] if len(numbers) == 1 else numbers
-            for name, numbers in (("mul", self.mul), ("add", self.add))
-        }
-        return t.expr(f"{{0}} * {texts[0]} + {texts[1]}", x, **literals)
+        text = "{0}"
+        literals: dict[str, float | tuple[float, ...]] = {}
+        for name, sign, numbers in self._parts():
+            single = len(numbers) == 1
+            literals[name] = numbers[0] if single else numbers
+            part = f"{{{name}}}" if single else f"{{0}}.new_tensor({{{name}}}).view(-1{ones})"
+            text += f" {sign} {part}"
+        return t.expr(text, x, **literals)
 
     def to_onnx(self, g: OnnxEmitter, x: Operand) -> Operand:
-        """Mul, Add."""
-        mul, add = (self._constant(g, numbers, x) for numbers in (self.mul, self.add))
-        return g.op("Add", g.op("Mul", x, mul, type=x.type), add)
+        """Mul, Add, as far as they change anything."""
+        parts = list(self._parts())
+        for name, _, numbers in parts:
+            constant, last = self._constant(g, numbers, x), name == parts[-1][0]
+            operator = "Mul" if name == "mul" else "Add"
+            x = g.op(operator, x, constant, type=None if last else x.type)
+        return x
+
+    def _parts(self) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+        """Attribute, operator and numbers of what changes something."""
+        if any(number != 1.0 for number in self.mul):
+            yield "mul", "*", self.mul
+        if any(number != 0.0 for number in self.add):
+            yield "add", "+", self.add
 
     def _constant(self, g: OnnxEmitter, numbers: tuple[float, ...], x: Operand) -> Operand:
         shape = () if len(numbers) == 1 else (len(numbers), *([1] * (x.type.rank - 2)))

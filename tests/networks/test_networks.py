@@ -24,6 +24,11 @@ def test_random_networks_compute_the_same_on_every_target(first: int) -> None:
     assert examine(range(first, first + 20)) == {}
 
 
+def test_the_network_whose_padding_lost_its_brackets() -> None:
+    """Of 10,000, the one that failed: a size over two lines of the generated source."""
+    assert examine([5758]) == {}
+
+
 @pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
 def test_random_networks_compute_the_same_in_fewer_bits(dtype: DType) -> None:
     drawn = [(number, as_drawn(network(number))) for number in range(12)]

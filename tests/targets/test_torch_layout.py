@@ -14,6 +14,7 @@ from archc.targets.torch.layout import (
     literal_text,
     returned,
     signature,
+    spaced,
 )
 from tests.targets.torch_reference import ruff
 
@@ -98,6 +99,35 @@ def test_signatures_are_as_ruff_formats_them(name: str, rest: list[str], result:
         ["class A:", *signature(name, ["self", *unique], result, 4), "        pass", ""]
     )
     assert ruff(text, "format", "--diff") == ""
+
+
+def _operation(parts: tuple[str, str, str]) -> str:
+    left, operator, right = parts
+    return f"({left}) {operator} ({right})"
+
+
+operations = st.recursive(
+    st.sampled_from(["h", "w", "in_channels", "x.shape[2]", "2", "17"]),
+    lambda inner: st.tuples(inner, st.sampled_from(["+", "-", "*", "//"]), inner).map(_operation),
+    max_leaves=24,
+)
+
+
+@given(operations, st.sampled_from(["F.pad(x, (0, {}))", "{}", "x.reshape({}, -1)", "f(a={})"]))
+@settings(max_examples=300, deadline=None)
+def test_broken_operations_say_the_same(text: str, around: str) -> None:
+    """Brackets that an operand needs stay when it goes onto lines of its own."""
+    text = around.format(text)
+    (made,) = ast.parse("\n".join(assignment("size", text, 0))).body
+    assert isinstance(made, ast.Assign)
+    assert ast.dump(made.value) == ast.dump(ast.parse(text, mode="eval").body)
+
+
+@given(operations, st.sampled_from(["F.pad(x, (0, {}))", "{}"]))
+@settings(max_examples=100, deadline=None)
+def test_operations_are_as_ruff_formats_them(text: str, around: str) -> None:
+    lines = assignment("size", spaced(around.format(text)), 4)
+    assert ruff("\n".join(["def f():", *lines, ""]), "format", "--diff") == ""
 
 
 @given(values)

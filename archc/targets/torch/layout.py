@@ -187,9 +187,21 @@ def _terms(node: ast.BinOp | ast.BoolOp, indent: int) -> list[str]:
     left: ast.expr = node
     while isinstance(left, ast.BinOp) and _PRECEDENCE[type(left.op)] == level:
         symbol = _SYMBOLS[type(left.op)]
-        terms.append(f"{symbol} {_lay(left.right, indent, indent + len(symbol) + 1, 0)}")
+        column = indent + len(symbol) + 1
+        terms.append(f"{symbol} {_laid_operand(left.right, level + 1, indent, column)}")
         left = left.left
-    return [_lay(left, indent, indent, 0), *terms[::-1]]
+    return [_laid_operand(left, level, indent, indent), *terms[::-1]]
+
+
+def _laid_operand(node: ast.expr, level: int, indent: int, column: int) -> str:
+    """An operand that starts at `column`, in brackets where it binds less than `level`."""
+    text = _operand(node, level)
+    if text == flat(node):
+        return _lay(node, indent, column, 0)
+    if column + len(text) <= WIDTH:
+        return text
+    inner = indent + STEP
+    return f"(\n{' ' * inner}{_in_brackets(node, inner)}\n{' ' * indent})"
 
 
 # -- on one line --------------------------------------------------------------------------

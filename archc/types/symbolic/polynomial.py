@@ -15,6 +15,7 @@ MAX_PRODUCT = 4096
 MAX_DEGREE = 64
 MAX_ATOM_SIZE = 512
 MAX_DEPTH = 64
+MAX_DIVISOR = 2**62
 
 _set = object.__setattr__
 
@@ -114,6 +115,10 @@ class Floor(Atom):
     residue: int
 
     def __init__(self, numer: Poly, divisor: int) -> None:
+        if divisor >= MAX_DIVISOR:
+            raise DimTooComplexError(
+                f"a size is divided by 2**{divisor.bit_length() - 1} or more; none is so large"
+            )
         _set(self, "numer", numer)
         _set(self, "divisor", divisor)
         _set(self, "stem", Poly({m: k for m, k in numer.terms.items() if m}))
