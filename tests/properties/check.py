@@ -254,7 +254,8 @@ class _Run:
         assert found.keys() == exact.keys()
         drift = self.own.drift(self.case)
         for name, gradient in found.items():
-            limit = _limit(exact[name], single[name], nearby[name], False) + 64 * drift
+            limit = _limit(exact[name], single[name], nearby[name], False)
+            limit += 64 * drift + self.own.fused
             error = scaled_error(gradient, exact[name])
             assert error <= limit, f"gradient of {name}: error {error:.2e} over {limit:.2e}"
 
