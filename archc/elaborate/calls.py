@@ -133,6 +133,7 @@ class _Evaluated:
         places: where the value of each was written.
         init: how `defaults` draws the weights, with the place whose names it may use.
         failed: whether something could not be evaluated.
+        constant: whether the call says the same wherever it stands: numbers and switches alone.
     """
 
     values: dict[str, object]
@@ -141,6 +142,22 @@ class _Evaluated:
     places: dict[str, Span] = field(default_factory=dict)
     init: tuple[Argument, Place] | None = None
     failed: bool = False
+    constant: bool = True
+
+
+@dataclass(slots=True)
+class Constant:
+    """A call of an op that says the same wherever it stands, such as in every turn of a loop.
+
+    Attributes:
+        call: the call, kept so that its identity is not another's.
+        op: what it makes.
+        spans: where each attribute was written.
+    """
+
+    call: Call
+    op: Op
+    spans: dict[str, Span]
 
 
 def _op(
@@ -156,37 +173,41 @@ def _op(
     builder.flows[path] = None
     if not builder.claim_leaf(path, call.head.span):
         return None
-    op = elaborator.ops[name]
-    evaluated = _evaluated(elaborator, call, name, op, inputs, place)
-    if evaluated.failed:
-        return None
-    built = build_op(
-        name, op, evaluated.values, evaluated.places, call.head.span, elaborator.sink, builder.ops
-    )
-    if built is None:
-        return None
+    key = (id(call), name, id(place.frame.module))  # defaults are those of the module
+    known = elaborator.constants.get(key)
+    if known is None:
+        evaluated = _evaluated(elaborator, call, name, elaborator.ops[name], inputs, place)
+        built = None if evaluated.failed else _built(elaborator, call, name, evaluated)
+        if built is None:
+            return None
+        spans, operands, init = evaluated.spans, evaluated.operands, evaluated.init
+        if evaluated.constant:
+            elaborator.constants[key] = Constant(call, built, spans)
+    else:
+        built, spans, init = known.op, known.spans, None
+        operands = _main_inputs(call, type(built), inputs)
     outputs = builder.node(
-        path,
-        name,
-        built,
-        evaluated.operands,
-        call.span,
-        place.frame,
-        attribute_spans=evaluated.spans,
+        path, name, built, operands, call.span, place.frame, attribute_spans=spans
     )
     if outputs[0] is not None:
-        _apply_default_init(elaborator, evaluated, path, inputs[0])
+        _apply_default_init(elaborator, init, path, inputs[0])
         _apply_common(elaborator, call, path, place, inputs[0])
     for index, output in enumerate(outputs):
         builder.flows[f"{path}.{index}" if index else path] = output
     return outputs[0]
 
 
+def _built(elaborator: Elaborator, call: Call, name: str, found: _Evaluated) -> Op | None:
+    head, known = call.head.span, elaborator.builder.ops
+    op = elaborator.ops[name]
+    return build_op(name, op, found.values, found.places, head, elaborator.sink, known)
+
+
 def _apply_default_init(
-    elaborator: Elaborator, evaluated: _Evaluated, path: str, entering: Flow
+    elaborator: Elaborator, init: tuple[Argument, Place] | None, path: str, entering: Flow
 ) -> None:
-    if evaluated.init is not None:
-        argument, home = evaluated.init
+    if init is not None:
+        argument, home = init
         scope = elaborator.scope(home, entering)
         elaborator.builder.revise(
             path, lambda node: apply_init(node, argument.value, scope, is_default=True)
@@ -224,9 +245,12 @@ def _evaluated(
     written = written_arguments(call, name, op.principal, place)
     add_defaults(elaborator, written, name, place)
     found.init = written.pop("init", None)
+    found.constant = found.init is None
     for key, (argument, home) in written.items():
         found.spans[key] = argument.span
         found.places[key] = argument.value.span
+        if key in op.references or not _is_literal(argument.value):
+            found.constant = False
         try:
             if key in op.references:
                 referenced[key] = elaborator.reference(argument.value, entering, home)
@@ -243,6 +267,11 @@ def _evaluated(
             found.failed = True
     found.operands += [referenced[key] for key in op.references if key in referenced]
     return found
+
+
+def _is_literal(node: Node) -> bool:
+    """Whether a value is a number, a switch or nothing, and so needs no names."""
+    return isinstance(node, Scalar) and not isinstance(node.value, str)
 
 
 def _main_inputs(call: Call, op: type[Op], inputs: list[Flow]) -> list[Flow]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from archc.diagnostics import Span
 from archc.elaborate.arguments import Evaluator, enum_words
 from archc.elaborate.builder import Builder
-from archc.elaborate.calls import call
+from archc.elaborate.calls import Constant, call
 from archc.elaborate.checks import check_expected_shape
 from archc.elaborate.env import LayerScope, OpWord, Poisoned
 from archc.elaborate.findings import CallFindings
@@ -53,6 +53,7 @@ class Elaborator:
         main: the file being compiled; its `defaults` apply everywhere.
         strict: whether `expect` of a layer is enforced.
         standard: blocks that ship with archc.
+        constants: calls of ops that say the same wherever they stand, once they were validated.
     """
 
     builder: Builder
@@ -60,6 +61,7 @@ class Elaborator:
     main: Module
     strict: bool = True
     standard: Mapping[str, tuple[Block, Module]] = field(default_factory=dict)
+    constants: dict[tuple[int, str, int], Constant] = field(default_factory=dict)
     _depth: int = 0
     _enums: frozenset[str] | None = None
 
