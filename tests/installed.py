@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from archc.targets.onnx.opsets import opset_supported
+from archc.types import DType
 
 
 def opsets(*wanted: int) -> list[int]:
@@ -16,6 +18,19 @@ def needs_opset(opset: int) -> pytest.MarkDecorator:
     """Skips a test where the installed onnx or onnxruntime does not take the operator set."""
     reason = f"the installed onnx and onnxruntime do not take opset {opset}"
     return pytest.mark.skipif(not opset_supported(opset), reason=reason)
+
+
+HALVES = [
+    pytest.param(DType.FLOAT16, id="float16"),
+    pytest.param(DType.BFLOAT16, id="bfloat16", marks=needs_opset(22)),
+]
+"""Dtypes of fewer bits than float32, as parameters of a test."""
+
+
+def exact_near_zero() -> bool:
+    """Whether torch's ELU is exact near 0: that of torch 2.6 takes `exp(x) - 1`."""
+    x = torch.tensor([-1e-4])
+    return abs(float(torch.nn.functional.elu(x) / x.double().expm1()) - 1) < 1e-6
 
 
 def each_opset(*wanted: int) -> list[object]:

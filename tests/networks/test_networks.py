@@ -6,6 +6,7 @@ import pytest
 
 from archc.ops.table import OPS
 from archc.types import DType
+from tests.installed import HALVES
 from tests.networks.grow import layers_of, network
 from tests.networks.layers import CHOICES, COMPOSED
 from tests.networks.precision import examine_in
@@ -29,7 +30,7 @@ def test_the_network_whose_padding_lost_its_brackets() -> None:
     assert examine([5758]) == {}
 
 
-@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
+@pytest.mark.parametrize("dtype", HALVES)
 def test_random_networks_compute_the_same_in_fewer_bits(dtype: DType) -> None:
     drawn = [(number, as_drawn(network(number))) for number in range(12)]
     wrong, refused = examine_in(dtype, drawn)

@@ -11,6 +11,7 @@ from archc.parity.draws import draw_inputs
 from archc.parity.gate import compare
 from archc.targets.torch import emit_torch, load_module
 from archc.weights import RandomisedWeights
+from tests.installed import exact_near_zero
 from tests.networks.check import compiled, problem_of, run_module
 from tests.networks.rounding import Form, rounded
 from tests.ops.harness import onnx_model, run_onnx
@@ -33,6 +34,7 @@ layers:
   bent: elu
 """
 SIZES = {"N": 1}
+EXACT = exact_near_zero()  # otherwise nothing tells torch's own error from onnxruntime's
 
 
 class Run:
@@ -65,15 +67,20 @@ def first_that_fails(text: str) -> Run:
     return next(run for run in (Run(text, seed) for seed in range(60)) if not run.passes_plainly())
 
 
-@pytest.mark.parametrize("text", [CANCELLING, NEAR_ZERO], ids=["cancelling", "near zero"])
+@pytest.mark.parametrize("text", [CANCELLING, NEAR_ZERO] if EXACT else [CANCELLING])
 def test_amplified_rounding_is_no_mistake(text: str) -> None:
     assert first_that_fails(text).problem() == ""
 
 
 def test_a_wrong_layer_is_named_whatever_amplifies_it() -> None:
-    cancelling, near_zero = first_that_fails(CANCELLING), first_that_fails(NEAR_ZERO)
+    cancelling = first_that_fails(CANCELLING)
     cancelling.node("Tanh").op_type = "Softsign"
     assert "`bent` (tanh) alone" in cancelling.problem()
+
+
+@pytest.mark.skipif(not EXACT, reason="torch's ELU is as inexact as onnxruntime's")
+def test_a_wrong_layer_is_named_near_zero() -> None:
+    near_zero = first_that_fails(NEAR_ZERO)
     near_zero.node("Elu").attribute[0].f = 1.001
     assert "`bent` (elu) alone" in near_zero.problem()
 

@@ -14,6 +14,7 @@ from archc.parity.report import Report
 from archc.targets.onnx import for_inference, write_onnx
 from archc.types import DType
 from archc.weights import RandomisedWeights
+from tests.installed import HALVES
 from tests.networks.check import compiled
 
 SPEC = """
@@ -45,7 +46,7 @@ def broken(tmp_path: Path, dtype: DType, *, optimize: bool) -> Report:
 
 
 @pytest.mark.parametrize("optimize", [False, True])
-@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
+@pytest.mark.parametrize("dtype", HALVES)
 def test_the_layer_is_named(tmp_path: Path, dtype: DType, optimize: bool) -> None:
     report = broken(tmp_path, dtype, optimize=optimize)
     assert not report.ok and report.divergence is not None

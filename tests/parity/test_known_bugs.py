@@ -21,6 +21,7 @@ from onnx.reference import ReferenceEvaluator
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from archc.runtime import open_session
+from tests.installed import exact_near_zero
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "parity.md"
@@ -242,7 +243,8 @@ def test_elu_cancels(operator) -> None:
     module = getattr(torch.nn, operator.upper())()
     truth = module(torch.from_numpy(x).double()).numpy()
     found = run([helper.make_node(operator, ["x"], ["y"])], {"x": x})
-    assert scaled(module(torch.from_numpy(x)).numpy(), truth) < 2e-7
+    torch_error = scaled(module(torch.from_numpy(x)).numpy(), truth)
+    assert torch_error < 2e-7 or not exact_near_zero()
     assert scaled(found, truth) > 1e-5
     assert np.abs(found - truth).max() < 2**-22
     nodes = [

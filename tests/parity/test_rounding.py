@@ -15,6 +15,7 @@ from archc.parity.explain import AMPLIFIED
 from archc.targets.onnx import for_inference, write_onnx
 from archc.types import DType
 from archc.weights import RandomisedWeights
+from tests.installed import HALVES
 from tests.networks.check import compiled
 
 CANCELLING = """
@@ -64,7 +65,7 @@ SEEDS = range(0, 36, 3)
 def written(graph: Graph, path: Path, seed: int, break_: Callable[[onnx.ModelProto], None]) -> Path:
     """The network as archc writes it for inference, and a mistake in it."""
     exported, weights, _ = for_inference(graph, RandomisedWeights(seed))
-    result = write_onnx(exported, weights, path, opset=22)
+    result = write_onnx(exported, weights, path)
     assert not [finding for finding in result.diagnostics if finding.is_error]
     model = onnx.load(path)
     break_(model)
@@ -133,7 +134,7 @@ def weight(model: onnx.ModelProto) -> None:
     tensor.raw_data = bytes(len(tensor.raw_data))
 
 
-@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize(
     ("break_", "layer", "said"),
     [
