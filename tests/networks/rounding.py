@@ -27,6 +27,18 @@ Array = np.ndarray
 Results = dict[str, Array]
 
 
+CANCELLING = """
+archc: 1
+name: cancelling
+inputs: {x: [N, 1]}
+layers:
+  small: {channel_affine: , mul: 0.01}
+  bent: tanh
+  rest: {sub: , from: [bent, small]}
+"""
+"""A network that amplifies what its layers round, where `x` is small."""
+
+
 @dataclass(frozen=True)
 class Form:
     """A network as it was written.

@@ -13,18 +13,9 @@ from archc.targets.torch import emit_torch, load_module
 from archc.weights import RandomisedWeights
 from tests.installed import exact_near_zero
 from tests.networks.check import compiled, problem_of, run_module
-from tests.networks.rounding import Form, rounded
+from tests.networks.rounding import CANCELLING, Form, rounded
 from tests.ops.harness import onnx_model, run_onnx
 
-CANCELLING = """
-archc: 1
-name: cancelling
-inputs: {x: [N, 1]}
-layers:
-  small: {channel_affine: , mul: 0.01}
-  bent: tanh
-  rest: {sub: , from: [bent, small]}
-"""
 NEAR_ZERO = """
 archc: 1
 name: near_zero

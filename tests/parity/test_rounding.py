@@ -17,16 +17,8 @@ from archc.types import DType
 from archc.weights import RandomisedWeights
 from tests.installed import HALVES
 from tests.networks.check import compiled
+from tests.networks.rounding import CANCELLING
 
-CANCELLING = """
-archc: 1
-name: cancelling
-inputs: {x: [N, 1]}
-layers:
-  small: {channel_affine: , mul: 0.01}
-  bent: tanh
-  rest: {sub: , from: [bent, small]}
-"""
 RARE = """
 archc: 1
 name: rare
