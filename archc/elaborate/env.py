@@ -57,6 +57,9 @@ class LayerValue:
     def __str__(self) -> str:
         return "a layer"
 
+    def __repr__(self) -> str:
+        return "a layer"  # in lists that messages show; its frame holds the whole spec
+
 
 @dataclass(slots=True)
 class Env:

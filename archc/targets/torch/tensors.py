@@ -79,12 +79,15 @@ def _plain(init: Init) -> Call:
     raise AssertionError("what is computed is not drawn")
 
 
+_LEAST = 1e-100  # no weight has so many inputs that its numbers are smaller
+
+
 def _rules(weight: Weight) -> list[tuple[str, Call]]:
     """(name, call) of the rules of Glorot and He, and of torch's for biases, that fit."""
     init = weight.init
-    if isinstance(init, Normal) and init.mean == 0.0 and init.std > 0.0:
+    if isinstance(init, Normal) and init.mean == 0.0 and init.std > _LEAST:
         return _by_fans(weight, init.std**-2, "normal")
-    if not isinstance(init, Uniform) or init.low != -init.high or init.high <= 0.0:
+    if not isinstance(init, Uniform) or init.low != -init.high or init.high <= _LEAST:
         return []
     fan = round(init.high**-2)
     if len(weight.shape) > 1:
