@@ -315,6 +315,16 @@ def test_batches_that_cannot_be_are_left_out_unless_asked_for(tmp_path) -> None:
     assert "at N = 3" in problems[0].message
 
 
+def test_a_batch_that_is_fixed_may_be_said_again(tmp_path) -> None:
+    graph = graph_of(tmp_path, "{x: [N, 3]}", "[relu]")
+    runs, problems = choose_sizes(graph, [2], {"N": 2})
+    assert not problems
+    assert {run["N"] for run in runs} == {2}
+    runs, (problem,) = choose_sizes(graph, [2, 3], {"N": 2})
+    assert not runs
+    assert "its batch is fixed at 2" in problem.message
+
+
 def test_all_sizes_fixed(tmp_path) -> None:
     graph = graph_of(tmp_path, "{x: [2, 3]}", "[{linear: 3}]")
     assert choose_sizes(graph) == ([{}], [])
