@@ -22,13 +22,13 @@ file = os.open({out!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 for count, uniform in json.loads({weights!r}):
     rng = np.random.Generator(np.random.SFC64(count))
     while count:
-        size = min(count, 1 << 20)
+        size = min(count, 1 << 18)
         if uniform is None:
             numbers = np.zeros(size, np.float32)
         elif uniform:
-            numbers = rng.random(size, dtype=np.float32)
-            numbers *= np.float32(0.2)
-            numbers -= np.float32(0.1)
+            words = rng.integers(0, 2**64 - 1, -(-size // 2), dtype=np.uint64, endpoint=True)
+            numbers = words.view(np.int32)[:size].astype(np.float32)
+            numbers *= np.float32(0.1 / 2**31)
         else:
             numbers = rng.standard_normal(size, dtype=np.float32)
             numbers *= np.float32(0.1)

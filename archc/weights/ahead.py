@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from archc.weights.source import Array
 
 _WORKERS = 2  # more would only wait for the disk
-_AHEAD = 6 << 20  # bytes that are made, or being made, before their turn
-_LARGEST = 6 << 20  # a larger weight is made chunk by chunk, when its turn comes
+_AHEAD = 18 << 20  # bytes that are made, or being made, before their turn
+_LARGEST = 9 << 20  # a larger weight is made chunk by chunk, when its turn comes
 _TASK = 1 << 20  # bytes of small weights that one task makes
 _WORTHWHILE = 4 << 20  # bytes of all weights from which threads are worth their start
 

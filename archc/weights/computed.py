@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,12 @@ from archc.weights.drawn import little_endian
 from archc.weights.source import WeightSource
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from archc.weights.source import Array
 
 
+_PART = 1 << 20  # numbers of such a matrix that are let go of together; far less costs page faults
 _FLIPPED = 1 << 23  # numbers of a matrix with its axes exchanged that are in memory at once
 
 
@@ -134,8 +138,7 @@ def _flipped(stored: WeightRef, chunks: Callable[[], Iterator[memoryview]]) -> I
     rows, columns = stored.weight.shape
     width = max(1, _FLIPPED // rows)
     for first in range(0, columns, width):
-        last = min(first + width, columns)
-        part = np.empty((last - first, rows), "<f4")
+        parts = _parts(rows, first, min(first + width, columns))
         start = 0
         for chunk in chunks():
             numbers = np.frombuffer(chunk, "<f4")
@@ -143,12 +146,27 @@ def _flipped(stored: WeightRef, chunks: Callable[[], Iterator[memoryview]]) -> I
                 block = numbers[piece].reshape(row.stop - row.start, -1)
                 # A row that two chunks share starts at another column.
                 column = (start + piece.start) % columns
-                left, right = max(first, column), min(last, column + block.shape[1])
-                if left < right:
-                    taken = block[:, left - column : right - column]
-                    part[left - first : right - first, row] = taken.T
+                for begin, part in parts:
+                    left = max(begin, column)
+                    right = min(begin + len(part), column + block.shape[1])
+                    if left < right:
+                        taken = block[:, left - column : right - column]
+                        part[left - begin : right - begin, row] = taken.T
             start += len(numbers)
-        yield part.reshape(-1).data.cast("B")
+        while parts:  # each is let go of when it has been written
+            yield parts.popleft()[1].reshape(-1).data.cast("B")
+
+
+def _parts(rows: int, first: int, last: int) -> deque[tuple[int, npt.NDArray[np.float32]]]:
+    """Room for columns `first` to `last` of a matrix as rows: the number of its first, and a part.
+
+    Parts can be let go of one by one.
+    """
+    width = max(1, _PART // rows)
+    return deque(
+        (begin, np.empty((min(width, last - begin), rows), "<f4"))
+        for begin in range(first, last, width)
+    )
 
 
 def _pieces(start: int, count: int, length: int) -> Iterator[tuple[slice, slice]]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
+_LARGEST_WORD = 2**64 - 1
 _LIKELY = 0.25  # share of a normal inside the bounds from which redrawing what is outside is cheap
 
 
@@ -81,10 +82,7 @@ def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
         case Constant(value):
             return np.full(count, value, np.float32)
         case Uniform(low, high):
-            numbers = rng.random(count, dtype=np.float32)
-            numbers *= np.float32(high - low)
-            numbers += np.float32(low)
-            return numbers
+            return _uniform(rng, count, low, high)
         case Normal(mean, std):
             numbers = rng.standard_normal(count, dtype=np.float32)
             numbers *= np.float32(std)
@@ -93,6 +91,19 @@ def draw(init: Distribution, rng: np.random.Generator, count: int) -> Floats:
             return numbers
         case TruncatedNormal(mean, std, low, high):
             return _truncated(rng, count, mean, std, (low, high))
+
+
+def _uniform(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
+    """Random words of 32 bits, scaled: numpy makes whole words faster than numbers from 0 to 1."""
+    words = rng.integers(0, _LARGEST_WORD, -(-count // 2), dtype=np.uint64, endpoint=True)
+    halves = little_endian(words).view("<i4")[:count]
+    numbers = halves.view("<f4")
+    np.copyto(numbers, halves, casting="unsafe")
+    numbers *= np.float32((high - low) / 2**32)
+    if low == -high:
+        return numbers
+    numbers += np.float32((high + low) / 2)
+    return np.clip(numbers, np.float32(low), np.float32(high), out=numbers)
 
 
 def little_endian(array: Array) -> Array:

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.generic[Any]]
 
-CHUNK = 1 << 20
-"""Elements per chunk: a few MiB, so that a network of many GB never sits in memory."""
+CHUNK = 1 << 18
+"""Elements per chunk: a MiB or two.
+
+A network of many GB never sits in memory, and a chunk stays in the cache of a core while it is
+being made.
+"""
 
 
 class WeightSource(Protocol):

@@ -60,6 +60,27 @@ def test_uniform() -> None:
     assert distance(numbers, lambda x: x + 0.25) < FAR
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, CHUNK - 1, CHUNK])
+@pytest.mark.parametrize(
+    "bounds", [(-0.1, 0.1), (0.0, 1.0), (2.0, 2.5), (1e6, 1e6 + 1), (-3e38, 3e38), (1e-30, 2e-30)]
+)
+def test_uniform_fills_its_bounds_and_stays_inside(bounds: tuple[float, float], count: int) -> None:
+    low, high = bounds
+    numbers = drawn(Uniform(low, high), count)
+    assert numbers.min() >= np.float32(low)
+    assert numbers.max() <= np.float32(high)
+    if count >= CHUNK - 1:
+        assert numbers.min() < low + 1e-3 * (high - low) + abs(low) * 1e-7
+        assert numbers.max() > high - 1e-3 * (high - low) - abs(high) * 1e-7
+
+
+def test_uniform_draws_every_bit() -> None:
+    """Numbers near 0 are as fine as the words they are made of, and neighbours are unrelated."""
+    numbers = drawn(Uniform(-(2.0**31), 2.0**31), CHUNK).astype(np.int64)
+    assert abs(np.mean(numbers[abs(numbers) < 2**24] % 2) - 0.5) < 0.03
+    assert abs(np.corrcoef(numbers[::2], numbers[1::2])[0, 1]) < 0.01
+
+
 def test_normal() -> None:
     numbers = drawn(Normal(3.0, 0.5))
     assert distance(numbers, np.vectorize(statistics.NormalDist(3.0, 0.5).cdf)) < FAR

@@ -87,7 +87,7 @@ def test_large_tensors_come_in_pieces(tmp_path: Path, name: str) -> None:
     assert source is not None
     ref = next(graph.weights())
     assert ref.weight.numel > 2 * CHUNK
-    assert len(list(source.chunks(ref))) == 3
+    assert len(list(source.chunks(ref))) == -(-1501 // (CHUNK // 1500))
     assert_chunks_are_the_array(source, ref)
 
 
