@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import current_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archc.graph.graph import WeightRef
 from archc.weights.source import WeightSource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WORKERS = 2  # more would only wait for the disk
 _AHEAD = 18 << 20  # bytes that are made, or being made, before their turn
 _LARGEST = 9 << 20  # a larger weight is made chunk by chunk, when its turn comes
-_TASK = 1 << 20  # bytes of small weights that one task makes
+_TOGETHER = 1 << 20  # bytes of small weights that one task makes
 _WORTHWHILE = 4 << 20  # bytes of all weights from which threads are worth their start
 
 _NAME = "archc-weights"  # of the threads that make whole weights
@@ -85,7 +85,7 @@ def _pool() -> ThreadPoolExecutor:
 
 class _Ahead:
     def __init__(
-        self, source: WeightSource, tasks: Iterable[list[WeightRef]], pool: ThreadPoolExecutor
+        self, source: WeightSource, tasks: Iterable[_Task], pool: ThreadPoolExecutor
     ) -> None:
         self._source = source
         self._tasks = deque(tasks)
@@ -111,35 +111,47 @@ class _Ahead:
             while chunks:  # each is let go of when it has been written
                 yield chunks.popleft()
             return
-        if self._tasks and self._tasks[0][0] is ref:
+        if self._tasks and self._tasks[0].refs[0] is ref:
             self._tasks.popleft()
         yield from self._source.chunks(ref)
 
     def _begin(self) -> None:
         while self._tasks:
-            task = self._tasks[0]
-            size = _nbytes(task)
+            refs, size = self._tasks[0]
             if size > _LARGEST or (self._begun and self._bytes + size > _AHEAD):
                 return
             self._tasks.popleft()
             self._bytes += size
-            self._begun.append((task, self._pool.submit(self._make, task), size))
+            self._begun.append((refs, self._pool.submit(self._make, refs), size))
 
     def _make(self, refs: list[WeightRef]) -> list[Chunks]:
         return [deque(self._source.chunks(ref)) for ref in refs]
 
 
-def _tasks(refs: Iterable[WeightRef]) -> Iterator[list[WeightRef]]:
-    task: list[WeightRef] = []
+class _Task(NamedTuple):
+    """Weights that one thread makes together.
+
+    Attributes:
+        refs: of the weights, at least one.
+        size: bytes of all of them.
+    """
+
+    refs: list[WeightRef]
+    size: int
+
+
+def _tasks(refs: Iterable[WeightRef]) -> Iterator[_Task]:
+    taken: list[WeightRef] = []
     size = 0
     for ref in refs:
-        if task and size + ref.weight.nbytes > _TASK:
-            yield task
-            task, size = [], 0
-        task.append(ref)
-        size += ref.weight.nbytes
-    if task:
-        yield task
+        nbytes = ref.weight.nbytes
+        if taken and size + nbytes > _TOGETHER:
+            yield _Task(taken, size)
+            taken, size = [], 0
+        taken.append(ref)
+        size += nbytes
+    if taken:
+        yield _Task(taken, size)
 
 
 def _nbytes(refs: Iterable[WeightRef]) -> int:

@@ -2,7 +2,8 @@
 
 `--state` is a folder that keeps what has been done, so that a run that was ended goes on where it
 was, and the text of every case that breaks a promise. The text, made small by hand, belongs into
-`tests/fuzz/regressions/`. `--report` says what a run has come to so far.
+`tests/fuzz/regressions/`. `--report` says what a run has come to so far, and `--first 500000`
+leaves out the cases before.
 """
 
 from __future__ import annotations
@@ -141,12 +142,12 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def long_run(state: State, cases: int, processes: int) -> None:
+def long_run(state: State, cases: range, processes: int) -> None:
     """Run the parts that are not done."""
     known = set(state.done)
     parts = [
-        range(first, min(first + STEP, cases))
-        for first in range(0, cases, STEP)
+        range(first, min(first + STEP, cases.stop))
+        for first in range(cases.start, cases.stop, STEP)
         if first not in known
     ]
 
@@ -159,7 +160,7 @@ def long_run(state: State, cases: int, processes: int) -> None:
         for problem in tally.problems:
             print(problem, flush=True)
         if len(state.done) % 20 == 0:
-            print(f"{state.tally.cases} of {cases} cases", flush=True)
+            print(f"{state.tally.cases} of {len(cases)} cases", flush=True)
 
 
 def _count_fatal(state: State, tally: Tally, fatal: dict[int, str]) -> None:
@@ -203,6 +204,7 @@ def main() -> None:
     """Run, and say what was found; exit code 1 when a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--state", type=Path, help="folder that keeps what is done")
@@ -215,7 +217,7 @@ def main() -> None:
     else:
         state = State.of(options.state, options.seed)
         if not options.report:
-            long_run(state, options.cases, options.processes)
+            long_run(state, range(options.first, options.cases), options.processes)
         tally = state.tally
     print(_printable(tally.lines()))
     raise SystemExit(bool(tally.problems))

@@ -74,11 +74,11 @@ def test_a_process_that_is_stopped_is_not_at_fault() -> None:
 def test_a_run_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tests.fuzz.run.STEP", 20)
     whole = State.of(tmp_path / "whole", "on")
-    long_run(whole, 60, 2)
-    long_run(State.of(tmp_path / "half", "on"), 40, 1)
+    long_run(whole, range(60), 2)
+    long_run(State.of(tmp_path / "half", "on"), range(40), 1)
     half = State.of(tmp_path / "half", "on")
     assert sorted(half.done) == [0, 20]
-    long_run(half, 60, 1)
+    long_run(half, range(60), 1)
     assert sorted(half.done) == sorted(whole.done) == [0, 20, 40]
     for name in ("cases", "accepted", "codes", "kinds", "single", "located", "problems"):
         assert getattr(half.tally, name) == getattr(whole.tally, name), name
