@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from archc.weights.source import Array
 
 _WORKERS = 2  # more would only wait for the disk
-_AHEAD = 18 << 20  # bytes that are made, or being made, before their turn
+_AHEAD = 12 << 20  # bytes that are made, or being made, before their turn
 _LARGEST = 9 << 20  # a larger weight is made chunk by chunk, when its turn comes
 _TOGETHER = 1 << 20  # bytes of small weights that one task makes
 _WORTHWHILE = 4 << 20  # bytes of all weights from which threads are worth their start
@@ -47,11 +47,25 @@ def made_ahead(source: WeightSource, refs: Iterable[WeightRef]) -> Iterator[Weig
         return
     from concurrent.futures import ThreadPoolExecutor
 
+    _keep_freed_memory()
     pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix=_NAME)
     try:
         yield _Ahead(source, _tasks(order), pool)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what is freed for the next weight.
+
+    glibc takes a block of more than 128 KiB from the system and gives it back when it is freed, and
+    the page faults of the next cost as much as drawing numbers into it. Once a larger block has
+    been freed, it does so with larger ones only (mallopt(3), M_MMAP_THRESHOLD). The block is not
+    touched and takes no memory; other C libraries see nothing but it come and go.
+    """
+    import numpy as np
+
+    np.empty(_LARGEST, np.uint8)
 
 
 def in_turn(chunk: Callable[[int], Array], count: int) -> Iterator[Array]:

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
     from archc.weights.source import Array
 
+    Floats = npt.NDArray[np.float32]
 
-_PART = 1 << 20  # numbers of such a matrix that are let go of together; far less costs page faults
+_PART = 1 << 19  # numbers of such a matrix that are let go of together; far less costs page faults
 _FLIPPED = 1 << 23  # numbers of a matrix with its axes exchanged that are in memory at once
+_STRIP = 16  # rows that are transposed together: lines 4 KiB apart share a set of few in the cache
+_NARROW = 1 << 12  # numbers of the least strip, so that narrow ones are not many
 
 
 class ComputedWeights:
@@ -151,13 +154,13 @@ def _flipped(stored: WeightRef, chunks: Callable[[], Iterator[memoryview]]) -> I
                     right = min(begin + len(part), column + block.shape[1])
                     if left < right:
                         taken = block[:, left - column : right - column]
-                        part[left - begin : right - begin, row] = taken.T
+                        _transpose(taken, part[left - begin : right - begin, row])
             start += len(numbers)
         while parts:  # each is let go of when it has been written
             yield parts.popleft()[1].reshape(-1).data.cast("B")
 
 
-def _parts(rows: int, first: int, last: int) -> deque[tuple[int, npt.NDArray[np.float32]]]:
+def _parts(rows: int, first: int, last: int) -> deque[tuple[int, Floats]]:
     """Room for columns `first` to `last` of a matrix as rows: the number of its first, and a part.
 
     Parts can be let go of one by one.
@@ -167,6 +170,14 @@ def _parts(rows: int, first: int, last: int) -> deque[tuple[int, npt.NDArray[np.
         (begin, np.empty((min(width, last - begin), rows), "<f4"))
         for begin in range(first, last, width)
     )
+
+
+def _transpose(block: Floats, out: Floats) -> None:
+    """Copy a block with its axes exchanged, by strips of rows whose lines stay in the cache."""
+    rows = max(_STRIP, _NARROW // block.shape[1])
+    for start in range(0, len(block), rows):
+        strip = slice(start, start + rows)
+        out[:, strip] = block[strip].T
 
 
 def _pieces(start: int, count: int, length: int) -> Iterator[tuple[slice, slice]]:
