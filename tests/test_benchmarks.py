@@ -45,3 +45,18 @@ def test_layers_that_are_alike_are_typed_once(monkeypatch) -> None:
     assert check_source(Source("spec.yaml", layers_spec(4000))).ok
     # The convolution, the norm, the sum and the activation; the first block reads the input.
     assert len(inferred) <= 8
+
+
+def test_peers_get_the_weights_of_the_emitted_module() -> None:
+    """torchvision's Swin has the same keys in another order, a plain Sequential has others."""
+    import torch
+
+    import archc
+    from benchmarks.modules import _peer, load_same
+
+    for name, image in (("swin_t", (1, 3, 224, 224)), ("lenet5", (1, 1, 32, 32))):
+        ours, peer = archc.load(name).eval(), _peer(name).eval()
+        load_same(peer, ours)
+        x = torch.randn(image)
+        with torch.no_grad():
+            torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-5)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from archc.ops.base import Op
+
     Array = npt.NDArray[Any]
 
 SINGLE = 2.0**-24
@@ -21,6 +23,11 @@ _ROUNDING = {DType.FLOAT16: 2.0**-11, DType.BFLOAT16: 2.0**-8, DType.FLOAT32: SI
 def rounding_of(dtype: DType) -> float:
     """The largest relative error of one rounding to a dtype; 0 where nothing is rounded."""
     return _ROUNDING.get(dtype, 0.0)
+
+
+def kernel_error(op: Op) -> float:
+    """What a result of onnxruntime's kernel for an op may be off by, however small it is."""
+    return 2 * SINGLE * op.resolution()
 
 
 def tensor_of(array: Array, dtype: DType) -> torch.Tensor:

@@ -13,9 +13,6 @@ from archc.records import dataclass
 NEIGHBOURS = 2
 """Layers shown on each side of the one that diverges."""
 
-TOGETHER = "no layer is wrong on its own: together they differ"
-"""Note of a divergence that is seen at the end only."""
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -67,6 +64,7 @@ class Divergence:
         after: those behind it, nearest first.
         also: further layers that are wrong on their own.
         note: what else there is to say.
+        together: no layer is wrong on its own, and `layer` is where all up to it are too far off.
     """
 
     layer: LayerErrors
@@ -76,6 +74,7 @@ class Divergence:
     after: tuple[LayerErrors, ...] = ()
     also: tuple[str, ...] = ()
     note: str = ""
+    together: bool = False
 
     def diagnostic(self) -> Diagnostic:
         """The finding, at the attribute that differs or else at the layer."""
@@ -86,6 +85,7 @@ class Divergence:
         message = ", ".join(found) + self._errors()
         help_ = [item.sentence(self.other) for item in self.differences]
         help_ += [self.note] if self.note else []
+        help_ += ["no layer is wrong on its own: together they differ"] if self.together else []
         if self.also:
             help_.append(f"wrong on their own as well: {_listed(self.also)}")
         calls = tuple(Label(span, "used here") for span in node.calls)

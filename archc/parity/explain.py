@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Graph
-from archc.parity.divergence import TOGETHER, Divergence
+from archc.parity.divergence import Divergence
 from archc.parity.gate import Comparison
 from archc.parity.layers import LayerError
 from archc.parity.others import Other, TorchOther
@@ -85,7 +85,7 @@ def explained(networks: Networks, report: Report, trials: Sequence[Trial]) -> Re
     """
     try:
         divergence = _located(networks, report, trials)
-        if divergence is None or divergence.note == TOGETHER:
+        if divergence is None or divergence.together:
             by_rounding = _by_rounding(networks, report, trials)
             if by_rounding.ok:
                 return by_rounding

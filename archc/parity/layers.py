@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archc.graph import Graph, Node, Scope
 from archc.graph.graph import WeightRef
 from archc.graph.specialise import specialised
-from archc.parity.arrays import SINGLE, array_of, doubled, nudged, rounding_of, tensor_of
+from archc.parity.arrays import array_of, doubled, kernel_error, nudged, rounding_of, tensor_of
 from archc.records import dataclass, replace
 from archc.types import DType
 from archc.weights import WeightSource
@@ -59,7 +59,7 @@ class LayerRun:
     @property
     def absolute(self) -> float:
         """The error that onnxruntime's kernel, in float32 always, makes of the smallest result."""
-        return 2 * SINGLE * self.node.op.resolution()
+        return kernel_error(self.node.op)
 
 
 class LayerModule:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
 from archc.parity.attributes import Emitted, differences
-from archc.parity.divergence import NEIGHBOURS, TOGETHER, Divergence, LayerErrors
+from archc.parity.divergence import NEIGHBOURS, Divergence, LayerErrors
 from archc.parity.gate import Comparison, compare
 from archc.parity.layers import LayerRun
 from archc.parity.segments import OnnxFile, Segment
@@ -305,4 +305,4 @@ def locate_by_propagation(situation: Situation, subject: OnnxSubject) -> Diverge
             found, high = errors, middle
     if found is None:
         return None
-    return Divergence(found, subject.other, note=TOGETHER)
+    return Divergence(found, subject.other, together=True)
