@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import cast
 
 from archc.diagnostics import Diagnostic, Label, Source, Span
-from archc.elaborate.env import closest
+from archc.diagnostics.closest import closest
 from archc.elaborate.imports import standard_blocks
 from archc.ops.base import Op
 from archc.ops.table import OPS, OpTable

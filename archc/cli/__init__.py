@@ -146,10 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _unknown_command(name: str) -> str:
     if name.endswith((".yaml", ".yml")):
         return f"{name!r} is no command; did you mean `archc check {name}`?"
-    import difflib
+    from archc.diagnostics.closest import closest
 
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(COMMANDS))}"
+    close = closest(name, COMMANDS)
+    hint = f"did you mean `{close}`?" if close else f"there are {', '.join(sorted(COMMANDS))}"
     return f"there is no command {name!r}; {hint}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from archc.cli.options import SPEC, parse_sizes, spec_options
 from archc.cli.printing import EXIT_ERRORS, complaints, print_diagnostics
 from archc.cli.sizes import checked_at
 from archc.compile import Checked
+from archc.diagnostics.closest import closest
 from archc.diagnostics.codes import CODES
 from archc.graph import Graph
 from archc.ops.table import OPS
@@ -80,8 +80,8 @@ def _explain_word(name: str) -> None:
     elif name in ops:
         click.echo(op_page(name, ops=ops), nl=False)
     else:
-        close = difflib.get_close_matches(name, (*CODES, *ops), 1)
-        hint = f"did you mean `{close[0]}`?" if close else "`archc explain` lists them"
+        close = closest(name, (*CODES, *ops))
+        hint = f"did you mean `{close}`?" if close else "`archc explain` lists them"
         if name.endswith((".yaml", ".yml")) or find_spec(name) is not None:
             hint = "to explain a layer of a spec, name it: archc explain SPEC LAYER"
         raise click.UsageError(f"there is no code or op {name!r}; {hint}")
@@ -101,6 +101,6 @@ def _explain_layer(checked: Checked, path: str) -> None:
 
 def _unknown_layer(graph: Graph, path: str) -> str:
     paths = [*(node.path for node in graph.nodes), *filter(None, graph.scopes)]
-    close = difflib.get_close_matches(path, paths, 1)
-    hint = f"did you mean {close[0]!r}?" if close else "`archc show` lists them"
+    close = closest(path, paths, len(paths))
+    hint = f"did you mean {close!r}?" if close else "`archc show` lists them"
     return f"{graph.name!r} has no layer {path!r}; {hint}"

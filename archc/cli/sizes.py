@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 import click
 
 from archc.compile import Checked, at_sizes
+from archc.diagnostics.closest import closest
 from archc.types import symbols_of
 
 
@@ -30,6 +30,6 @@ def checked_at(checked: Checked, sizes: Mapping[str, int]) -> Checked:
 def _unknown(name: str, names: list[str]) -> str:
     if not names:
         return f"there is no symbolic size {name!r}: all sizes of the inputs are fixed"
-    close = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    close = closest(name, names)
+    hint = f"did you mean {close!r}?" if close else f"there are {', '.join(names)}"
     return f"there is no symbolic size {name!r}; {hint}"

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from archc.diagnostics import Diagnostics, Span
+from archc.diagnostics.closest import closest
 from archc.elaborate.env import (
     ENTERING,
     LayerScope,
     LayerValue,
     OpWord,
     Poisoned,
-    closest,
 )
 from archc.elaborate.frame import Frame
 from archc.ops.base import Op

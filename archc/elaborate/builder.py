@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from archc.diagnostics import Label, Span
-from archc.elaborate.env import MAX_OPTIONS, Poisoned, closest
+from archc.diagnostics.closest import MAX_OPTIONS, closest
+from archc.elaborate.env import Poisoned
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Flow, Frame, Level
 from archc.elaborate.suggest import Place, mismatch

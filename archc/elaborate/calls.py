@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Span
+from archc.diagnostics.closest import closest
 from archc.elaborate.arguments import (
     accepted_words,
     build_op,
@@ -14,7 +15,7 @@ from archc.elaborate.arguments import (
     unknown_attribute,
 )
 from archc.elaborate.blocks import call_block
-from archc.elaborate.env import LayerValue, OpWord, Poisoned, closest
+from archc.elaborate.env import LayerValue, OpWord, Poisoned
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
 from archc.elaborate.keys import apply_keys, refuse_for_weights

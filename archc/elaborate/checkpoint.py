@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from archc.diagnostics import Diagnostics, Label
-from archc.elaborate.env import closest
+from archc.diagnostics.closest import closest
 from archc.graph.renames import BadRuleError, Rename
 from archc.spec.syntax import Argument
 from archc.spec.tree import Mapping as MappingNode

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Diagnostic, Diagnostics, Label, Severity, Span
+from archc.diagnostics.closest import closest
 from archc.elaborate.arguments import Evaluator, shown
-from archc.elaborate.env import Poisoned, closest
+from archc.elaborate.env import Poisoned
 from archc.elaborate.frame import Flow
 from archc.graph import Graph, Node, Value
 from archc.graph.costs import sample_macs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 ENTERING = ("in_shape", "in_channels", "in_features", "in_length", "in_height", "in_width")
 """Names of the sizes of the tensor that enters a layer."""
 
-
-MAX_OPTIONS = 500
-"""Names that one suggestion looks through: each takes about ten microseconds."""
 
 MAX_DEFINITIONS = 32
 """Definitions that may be made from one another, one after the other."""
@@ -212,10 +208,3 @@ class LayerScope:
         yield from self.env.names()
         if self.entering is not None:
             yield from ENTERING
-
-
-def closest(word: str, options: Iterator[str] | list[str]) -> str | None:
-    """The option a person most likely meant, of the last `MAX_OPTIONS`."""
-    latest = list(dict.fromkeys(options))[-MAX_OPTIONS:]
-    close = difflib.get_close_matches(word, latest, 1, 0.6)
-    return close[0] if close else None

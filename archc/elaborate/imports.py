@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from archc.diagnostics import Diagnostics, Label, Source, Span
-from archc.elaborate.env import closest
+from archc.diagnostics.closest import closest
 from archc.records import dataclass, field
 from archc.spec.files import MAX_FILE_SIZE, read_source
 from archc.spec.read import read_imports, read_spec

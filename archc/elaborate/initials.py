@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from archc.diagnostics import Span
-from archc.elaborate.env import LayerScope, closest
+from archc.diagnostics.closest import closest
+from archc.elaborate.env import LayerScope
 from archc.graph import Node, WeightRef
 from archc.ops.base import Weight
 from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform

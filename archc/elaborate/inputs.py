@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from archc.diagnostics import Diagnostics, Span
+from archc.diagnostics.closest import closest
 from archc.elaborate.arguments import Evaluator, shown
-from archc.elaborate.env import Poisoned, closest
+from archc.elaborate.env import Poisoned
 from archc.graph import Value
 from archc.records import dataclass
 from archc.spec.expressions import ExpressionError

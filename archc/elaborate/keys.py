@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from archc.diagnostics import Diagnostics, Label, Span
-from archc.elaborate.env import LayerScope, closest
+from archc.diagnostics.closest import closest
+from archc.elaborate.env import LayerScope
 from archc.graph import Node, WeightRef
 from archc.spec.expressions import ExpressionError, parse_template
 from archc.spec.syntax import Common

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TypeGuard, cast
 
 from archc.diagnostics import Diagnostics, Label
+from archc.diagnostics.closest import closest
 from archc.elaborate.arguments import Evaluator, shown
-from archc.elaborate.env import Poisoned, closest
+from archc.elaborate.env import Poisoned
 from archc.graph import Value
 from archc.graph.preprocess import INTERPOLATIONS, MAX_SIDE, Interpolation, Preprocess
 from archc.spec.expressions import ExpressionError

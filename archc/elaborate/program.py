@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from archc.diagnostics import Diagnostics, Span
+from archc.diagnostics.closest import closest
 from archc.elaborate.arguments import Evaluator
 from archc.elaborate.builder import MAX_LAYERS, Builder, TooManyLayers
 from archc.elaborate.checkpoint import bind_renames
@@ -19,7 +20,7 @@ from archc.elaborate.checks import (
     warn_unused_names,
 )
 from archc.elaborate.elaborator import Elaborator
-from archc.elaborate.env import Env, LayerScope, Poisoned, closest
+from archc.elaborate.env import Env, LayerScope, Poisoned
 from archc.elaborate.findings import CallFindings
 from archc.elaborate.frame import Frame, Module, Place
 from archc.elaborate.imports import Library, with_blocks

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from archc.diagnostics import Diagnostics, Label, Span
-from archc.elaborate.env import LayerScope, closest
+from archc.diagnostics.closest import closest
+from archc.elaborate.env import LayerScope
 from archc.elaborate.keys import check_weight
 from archc.graph import Node, WeightRef
 from archc.records import dataclass, replace

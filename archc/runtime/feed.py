@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from archc.diagnostics.closest import closest
 from archc.runtime.images import read_image
 from archc.runtime.model import (
     DEFAULT_SIZE,
@@ -132,8 +132,8 @@ def fitting_feed(model: Model, arrays: Mapping[str, Any], *files: str) -> dict[s
     names = [declared.name for declared in model.inputs]
     for name in arrays:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            help_ = f"did you mean `{close[0]}`?" if close else f"its inputs: {', '.join(names)}"
+            close = closest(name, names)
+            help_ = f"did you mean `{close}`?" if close else f"its inputs: {', '.join(names)}"
             raise RunError("run-failed", f"the model has no input `{name}`", files[0], help_)
     feed: dict[str, Any] = {}
     bound: dict[str, tuple[int, str]] = {}

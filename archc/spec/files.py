@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 import sys
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Source
+from archc.diagnostics.closest import closest
 
 MAX_FILE_SIZE = 1024 * 1024
 """Bytes; the largest spec of the zoo has 6 KiB, and 20,000 layers written out take about 1 MiB."""
@@ -104,9 +104,9 @@ def _missing(path: str) -> Diagnostic:
         )
     wanted = Path(path).name
     names = _names_in(parent)
-    close = [name for name in (f"{wanted}.yaml", f"{wanted}.yml") if name in names]
-    close = close or difflib.get_close_matches(wanted, names, n=1)
-    hints = tuple(f"did you mean {parent / name}?" for name in close[:1])
+    likely = [name for name in (f"{wanted}.yaml", f"{wanted}.yml") if name in names]
+    close = likely[0] if likely else closest(wanted, names)
+    hints = (f"did you mean {parent / close}?",) if close else ()
     return Diagnostic("missing-file", f"{path} does not exist", help=hints, path=path)
 
 

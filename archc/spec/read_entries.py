@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
 from collections.abc import Collection, Mapping
 
 from archc.diagnostics import Diagnostics, Label
+from archc.diagnostics.closest import closest
 from archc.records import dataclass
 from archc.spec.read_joins import STRUCTURES
 from archc.spec.syntax import Argument, Param
@@ -109,9 +109,9 @@ class EntryReader:
         self, key: Scalar, options: Collection[str], where: str, help_: str | None = None
     ) -> str | None:
         """Report a key that means nothing and return the one that was probably meant."""
-        close = difflib.get_close_matches(key.text, options, 1)
+        close = closest(key.text, options)
         if help_ is None:
             listing = ", ".join(f"`{option}`" for option in options)
-            help_ = f"did you mean `{close[0]}`?" if close else f"known keys: {listing}"
+            help_ = f"did you mean `{close}`?" if close else f"known keys: {listing}"
         self.sink.error("unknown-key", f"{where} has no key `{key.text}`", key.span, help=[help_])
-        return close[0] if close else None
+        return close

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from archc.diagnostics import Label, Span
+from archc.diagnostics.closest import closest
 from archc.spec.read_control import is_structural, read_control
 from archc.spec.syntax import (
     NO_COMMON,
@@ -117,7 +117,7 @@ def _stray(
     options: Collection[str],
 ) -> None:
     for argument in arguments.values():
-        close = difflib.get_close_matches(argument.key.text, options, 1)
+        close = closest(argument.key.text, options)
         listing = ", ".join(f"`{option}`" for option in options)
         help_ = f"it takes {listing}, and the keys of every layer"
         if not options:
@@ -127,5 +127,5 @@ def _stray(
             f"`{head.text}` does not take `{argument.key.text}`",
             argument.key.span,
             secondary=[Label(head.span, "this structure")],
-            help=[f"did you mean `{close[0]}`?" if close else help_],
+            help=[f"did you mean `{close}`?" if close else help_],
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from archc.diagnostics import Diagnostic, Diagnostics, Source
+from archc.diagnostics.closest import closest
 from archc.records import dataclass, replace
 from archc.spec.tree import Mapping
 from archc.spec.yaml import parse_yaml
@@ -97,7 +97,8 @@ def unknown_spec(problem: Diagnostic) -> Diagnostic:
 def _hints(name: str) -> tuple[str, ...]:
     known = shipped_names()
     meant = [other for other in known if other.startswith(name)][:_MAX_MEANT]
-    meant = meant or difflib.get_close_matches(name, known, 1)
+    if not meant and (close := closest(name, known)):
+        meant = [close]
     hint = (f"did you mean {' or '.join(meant)}?",) if meant else ()
     return (*hint, "`archc list` shows the zoo")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from archc.diagnostics import Diagnostic, Severity
+from archc.diagnostics.closest import closest
 from archc.graph.graph import Graph
 from archc.weights.files import Stored
 from archc.weights.fit import fits, listed
@@ -77,11 +77,12 @@ def _unmatched(
         if any(fnmatchcase(key, pattern) for key in keys):
             continue
         levels = {key.rpartition(".")[0] + ".*" for key in keys if "." in key}
-        close = difflib.get_close_matches(pattern, [*sorted(levels), *keys], 1)
+        options = [*sorted(levels), *keys]
+        close = closest(pattern, options, len(options))
         yield Diagnostic(
             "unmatched-pattern",
             f"--{option} '{pattern}' matches no {what}",
-            help=(f"did you mean '{close[0]}'?",) if close else (),
+            help=(f"did you mean '{close}'?",) if close else (),
         )
 
 

@@ -16,6 +16,7 @@ from archc.targets.torch import emit_torch
 from archc.types import Dim, TensorType, symbol
 from archc.weights import DrawnWeights
 from tests.graph.specs import graph_of
+from tests.installed import opsets
 from tests.ops.harness import layer_graph
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -276,7 +277,7 @@ def test_onnx_nodes(
 
 
 @pytest.mark.parametrize("how", ["[7, 7], mode: bilinear", ", scale: 0.5, mode: bicubic"])
-@pytest.mark.parametrize("opset", [17, 20, 23])
+@pytest.mark.parametrize("opset", opsets(17, 20, 23))
 def test_a_resize_between_transposes_loads_in_every_runtime(opset: int, how: str) -> None:
     """Random networks found that onnxruntime moves the Transpose, and cannot go on."""
     graph = graph_of(

@@ -211,6 +211,7 @@ def test_what_was_built_is_verified(
         assert result.output.count("  ok") == 6
 
 
+@needs_opset(22)
 def test_a_model_of_bfloat16_is_no_partner(small: Path, tmp_path: Path) -> None:
     archc.build(small, tmp_path / "m.onnx", dtype="bfloat16")
     arguments = ["verify", str(small), "--dtype", "bfloat16", "--against", str(tmp_path / "m.onnx")]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Protocol
 
+from archc.diagnostics.closest import MAX_OPTIONS, closest
 from archc.spec.expressions.fault import MAX_LIST, Budget, Fault, Undecided, limit, wrong_type
 from archc.spec.expressions.functions import FUNCTIONS
 from archc.spec.expressions.lexer import WORDS
@@ -22,7 +22,6 @@ from archc.spec.expressions.operators import (
 )
 from archc.spec.expressions.parser import Tree
 
-_MAX_NAMES = 500  # Looked through for a suggestion, the inner ones first.
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -169,10 +168,9 @@ class _Evaluator:
         if node.id in FUNCTIONS:
             message = f"`{node.id}` is a function"
             return Fault("unknown-name", message, f"call it: {node.id}(...)", place=place)
-        names = dict.fromkeys(name for bound in self.locals for name in bound)
-        names.update(dict.fromkeys(islice(self.scope.names(), _MAX_NAMES)))
-        close = difflib.get_close_matches(node.id, names, 1)
-        hints = tuple(f"did you mean `{name}`?" for name in close)
+        inner = (name for bound in self.locals for name in bound)
+        close = closest(node.id, islice(chain(inner, self.scope.names()), MAX_OPTIONS))
+        hints = (f"did you mean `{close}`?",) if close else ()
         return Fault("unknown-name", f"`{node.id}` means nothing here", *hints, place=place)
 
     def sequence(self, node: ast.List | ast.Tuple) -> Value:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 from functools import lru_cache
 
+from archc.diagnostics.closest import closest
 from archc.records import dataclass
 from archc.spec.expressions.fault import MAX_DEPTH, Fault, limit
 from archc.spec.expressions.functions import FUNCTIONS, INSTEAD_OF
@@ -145,12 +145,12 @@ def _check_call(tree: Tree, node: ast.Call) -> None:
     function = FUNCTIONS.get(name)
     if function is None:
         hint = INSTEAD_OF.get(name)
-        close = difflib.get_close_matches(name, FUNCTIONS, 1)
-        hints = (hint,) if hint else tuple(f"did you mean `{word}`?" for word in close)
-        if not hints:
-            hints = ("functions are " + ", ".join(sorted(FUNCTIONS)),)
+        if hint is None:
+            close = closest(name, FUNCTIONS)
+            known = ", ".join(sorted(FUNCTIONS))
+            hint = f"did you mean `{close}`?" if close else f"functions are {known}"
         message = f"there is no function `{name}`"
-        raise Fault("unknown-function", message, *hints, place=tree.place(node.func))
+        raise Fault("unknown-function", message, hint, place=tree.place(node.func))
     problem = function.misfit(len(node.args), [word.arg or "" for word in node.keywords])
     if problem:
         raise Fault("bad-expression", problem, place=tree.place(node))
