@@ -96,7 +96,9 @@ def _given(
 ) -> Given | None:
     """Params given at a call, evaluated; None after errors."""
     names = list(block.params)
-    written = written_arguments(call, block.name, names[0] if names else None, place)
+    written = written_arguments(
+        call, block.name, names[0] if names else None, names, place, layers=True
+    )
     given: dict[str, tuple[object, Span]] = {}
     failed = False
     if call.primary is not None:

@@ -243,7 +243,8 @@ def _evaluated(
     found = _Evaluated({}, _main_inputs(call, op, inputs))
     entering = inputs[0]
     referenced: dict[str, Flow] = {}
-    written = written_arguments(call, name, op.principal, place)
+    names = [*_attributes(op), *op.references]
+    written = written_arguments(call, name, op.principal, names, place, layers=False)
     add_defaults(elaborator, written, name, place)
     found.init = written.pop("init", None)
     found.constant = found.init is None

@@ -124,7 +124,10 @@ class BlockReader:
         heads = [child for child in own if child.key.text in STRUCTURES]
         if not heads:
             for child in own:
-                self.reader.unknown_key(child.key, (*BLOCK_KEYS, *sorted(STRUCTURES)), "a block")
+                named = child.key.text == "layers"
+                help_ = "the layers of a block stand under `body`" if named else None
+                options = (*BLOCK_KEYS, *sorted(STRUCTURES))
+                self.reader.unknown_key(child.key, options, "a block", help_)
             if not own:
                 sink.error("missing-key", f"block `{name}` has no `body`", entry.key.span)
             return _broken(entry)

@@ -62,7 +62,8 @@ DOCUMENT = (
         """
         A mapping (`name: value` entries), a list (`- item` entries) and a single value are told
         apart, and this place takes another kind than it was given. Parameters, for example, are
-        a mapping of names to defaults.
+        a mapping of names to defaults. Arguments of a layer stand beside its op, in one mapping:
+        `{conv: 8, kernel: 3}`, not `conv: {out: 8, kernel: 3}`.
         """,
         bad=spec(
             """
