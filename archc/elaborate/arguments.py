@@ -18,6 +18,7 @@ from archc.elaborate.env import (
     OpWord,
     Poisoned,
 )
+from archc.elaborate.foreign import foreign_attribute
 from archc.elaborate.frame import Frame
 from archc.ops.base import Op
 from archc.ops.fields import describe
@@ -244,19 +245,37 @@ def _report(
 
 
 def unknown_attribute(
-    name: str, attribute: str, options: list[str], span: Span, sink: Diagnostics
+    name: str,
+    attribute: str,
+    options: list[str],
+    span: Span,
+    sink: Diagnostics,
+    *,
+    foreign: bool = True,
 ) -> None:
-    """Report an attribute that an op or block does not have."""
+    """Report an attribute that an op or block does not have.
+
+    Args:
+        name: of the op or block.
+        attribute: as written.
+        options: what it has.
+        span: where it was written.
+        sink: where the error goes.
+        foreign: whether other frameworks may have an attribute like it.
+    """
     close = closest(attribute, options)
     word, _, value = attribute.partition(" ")
     if word in options and value:
         close = f"{word}: {value}"
     listing = ", ".join(f"`{option}`" for option in options) or "no attributes"
+    help_ = foreign_attribute(attribute, options) if foreign else None
+    if help_ is None:
+        help_ = f"did you mean `{close}`?" if close else f"it has {listing}"
     sink.error(
         "unknown-attribute",
         f"`{name}` has no attribute `{attribute}`",
         span,
-        help=[f"did you mean `{close}`?" if close else f"it has {listing}"],
+        help=[help_],
     )
 
 

@@ -110,7 +110,9 @@ def _given(
     for key, (argument, home) in written.items():
         param = block.params.get(key)
         if param is None:
-            unknown_attribute(block.name, key, names, argument.key.span, elaborator.sink)
+            unknown_attribute(
+                block.name, key, names, argument.key.span, elaborator.sink, foreign=False
+            )
             failed = True
             continue
         try:

@@ -16,6 +16,7 @@ from archc.elaborate.arguments import (
 )
 from archc.elaborate.blocks import call_block
 from archc.elaborate.env import LayerValue, OpWord, Poisoned
+from archc.elaborate.foreign import foreign_call, foreign_op
 from archc.elaborate.frame import Flow, Place
 from archc.elaborate.initials import apply_init
 from archc.elaborate.keys import apply_keys, refuse_for_weights
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from archc.elaborate.elaborator import Elaborator
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PYTHON_CALL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\((.*)\)")
 
 
 def call(
@@ -66,16 +66,11 @@ def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWor
         if not isinstance(value, (OpWord, LayerValue)) and word in known:
             value = elaborator.words_of(place.frame.module)(word) or value
     else:
-        match = _PYTHON_CALL.fullmatch(word)
-        if match is not None and match[1] in known:
-            inside = match[2].strip()
-            form = f"{{{match[1]}: {inside}}}" if inside else match[1]
-            raise ExpressionError(
-                "unknown-op",
-                "a layer is no function call",
-                call.head.span,
-                [f"write `{form}`"],
-            )
+        blocks = (*place.frame.module.blocks, *elaborator.standard)
+        form = foreign_call(word, elaborator.ops, blocks) if word.endswith(")") else None
+        if form is not None:
+            message = "a layer is no function call"
+            raise ExpressionError("unknown-op", message, call.head.span, [f"write `{form}`"])
         value = elaborator.evaluate(call.head, flow, place)
     if isinstance(value, (OpWord, LayerValue)):
         return value
@@ -115,8 +110,9 @@ def _held_layer(
 
 def _unknown_op(elaborator: Elaborator, call: Call, name: str, place: Place) -> ExpressionError:
     options = [*elaborator.ops, *place.frame.module.blocks, *elaborator.standard]
+    meant = foreign_op(name, options)
     close = closest(name, options)
-    help_ = [f"did you mean `{close}`?"] if close else []
+    help_ = [meant] if meant else [f"did you mean `{close}`?"] if close else []
     return ExpressionError("unknown-op", f"there is no op or block `{name}`", call.head.span, help_)
 
 
