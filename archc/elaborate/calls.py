@@ -75,10 +75,13 @@ def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWor
     if isinstance(value, (OpWord, LayerValue)):
         return value
     message = f"`{word}` is no op here: it stands for {shown(value)}"
+    help_ = (
+        [f"leave the layer out where there is none: `if {word}: {word}`"] if value is None else []
+    )
     if not isinstance(call.head.value, str):
         message = f"{shown(value)} is no layer"
-    help_ = [f"leave the layer out where there is none: `if {word}: {word}`"]
-    raise ExpressionError("unknown-op", message, call.head.span, help_ if value is None else ())
+        help_ = ["a layer is a word, or a mapping that begins with one: `{conv: 64, kernel: 3}`"]
+    raise ExpressionError("unknown-op", message, call.head.span, help_)
 
 
 def _held_layer(

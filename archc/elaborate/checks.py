@@ -264,6 +264,31 @@ def note_fixed_batches(graph: Graph, sink: Diagnostics) -> None:
             )
 
 
+def note_unflattened(graph: Graph, sink: Diagnostics) -> None:
+    """Say where a linear layer works along the last axis of an image: `flatten` may be missing."""
+    images: set[str] = set()
+    told: set[Span] = set()  # a layer in a loop is told of once
+    for node in graph.nodes:
+        op = node.op
+        image = op.channels_first or (op.pointwise and node.inputs[0].name in images)
+        if image and node.output.type.rank > 2:
+            images.update(value.name for value in node.outputs)
+        if node.op_name != "linear" or node.inputs[0].name not in images or node.span in told:
+            continue
+        told.add(node.span)
+        entering = node.inputs[0]
+        sink.add(
+            Diagnostic(
+                "linear-on-image",
+                f"`{node.path}` works along the last axis of {entering.type}, which is space",
+                Label(node.span),
+                (Label(entering.span, f"{entering.type} comes from here"),),
+                ("with `flatten` or `global_avgpool` in front, it sees the whole image",),
+                Severity.NOTE,
+            )
+        )
+
+
 def _with_batch(value: Value) -> str:
     shape = value.type.shape
     # Three axes are most likely those of an image, written without a batch.

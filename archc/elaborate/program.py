@@ -15,6 +15,7 @@ from archc.elaborate.checkpoint import bind_renames
 from archc.elaborate.checks import (
     check_expectations,
     note_fixed_batches,
+    note_unflattened,
     report_preconditions,
     warn_unused_layers,
     warn_unused_names,
@@ -324,6 +325,7 @@ class _Program:
         warn_unused_layers(graph, self.sink)
         if not self.sink.has_errors:
             note_fixed_batches(graph, self.sink)
+            note_unflattened(graph, self.sink)
         report_preconditions(found, bound.sizes, bound.places, self.sink)
         return graph
 

@@ -24,6 +24,8 @@ class Activation(Op):
         onnx_operator: the ONNX operator, where one without attributes is the whole of it.
     """
 
+    pointwise = True
+
     torch_module: ClassVar[str]
     overwrites: ClassVar[bool] = False
     onnx_operator: ClassVar[str]
@@ -169,6 +171,7 @@ class Hardswish(Activation):
 class Identity(Op):
     """The input itself, of any dtype. Source: torch.nn.Identity; nothing in ONNX."""
 
+    pointwise = True
     copies = True
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:

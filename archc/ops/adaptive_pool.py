@@ -47,6 +47,7 @@ class AdaptivePool(Op):
         reduction: the ONNX reduction over whole axes.
     """
 
+    channels_first = True
     principal = "size"
     word: ClassVar[str]
     kind: ClassVar[str]

@@ -230,6 +230,8 @@ class Op(BaseModel):
             that the only layer that reads it may write over it.
         fixed_keys: whether PyTorch computes it only by a module that has its own names for the
             weights, so that none of them can be kept under another key.
+        channels_first: whether axis 1 of what it yields are channels and those behind it space.
+        pointwise: whether every position of the result is made of that of the inputs.
         copies: whether, in inference, every element of the result is an element of the input as it
             is, at a place that `reach` tells.
     """
@@ -243,6 +245,8 @@ class Op(BaseModel):
     text_fields: ClassVar[frozenset[str]] = frozenset()
     references: ClassVar[tuple[str, ...]] = ()
     spare_result: ClassVar[bool] = False
+    channels_first: ClassVar[bool] = False
+    pointwise: ClassVar[bool] = False
     copies: ClassVar[bool] = False
     fixed_keys: ClassVar[bool] = False
 

@@ -34,6 +34,7 @@ class BatchNorm(Op):
     Source: torch.nn.BatchNorm1d, 2d and 3d; ONNX BatchNormalization.
     """
 
+    channels_first = True
     spare_result = True
     fixed_keys = True
 

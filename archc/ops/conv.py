@@ -64,6 +64,7 @@ class Conv(Op):
     Source: torch.nn.Conv1d, Conv2d, Conv3d; ONNX Conv.
     """
 
+    channels_first = True
     spare_result = True
 
     principal = "out"

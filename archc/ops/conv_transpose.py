@@ -58,6 +58,7 @@ class ConvTranspose(Op):
     Source: torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d; ONNX ConvTranspose.
     """
 
+    channels_first = True
     principal = "out"
     fixed_keys = True
 

@@ -43,6 +43,7 @@ class GroupNorm(Op):
     GroupNormalization of opset 21 has no kernel on the CPU and would be expanded to the same).
     """
 
+    channels_first = True
     principal = "groups"
     fixed_keys = True
 
@@ -127,6 +128,7 @@ class InstanceNorm(Op):
     Source: torch.nn.InstanceNorm1d, 2d and 3d; ONNX InstanceNormalization, BatchNormalization.
     """
 
+    channels_first = True
     fixed_keys = True
 
     eps: PositiveNumber = 1e-5

@@ -107,6 +107,8 @@ def _demand_equal(
 class _Elementwise(Op):
     """An arithmetic operator between tensors of one dtype."""
 
+    pointwise = True
+
     symbol: ClassVar[str]
     onnx_operator: ClassVar[str]
 

@@ -80,6 +80,8 @@ class LayerNorm2d(Op):
     Source: torchvision's LayerNorm2d (ConvNeXt): permute, torch.nn.LayerNorm, permute.
     """
 
+    channels_first = True
+
     eps: PositiveNumber = 1e-5
 
     def infer(self, cx: ShapeContext, x: TensorType) -> TensorType:

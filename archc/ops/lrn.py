@@ -20,6 +20,7 @@ class LRN(Op):
     count as zeros. Source: torch.nn.LocalResponseNorm, ONNX LRN.
     """
 
+    channels_first = True
     principal = "size"
 
     size: PositiveInt

@@ -66,6 +66,7 @@ class MaxPool(Op):
     Source: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d; ONNX MaxPool.
     """
 
+    channels_first = True
     principal = "kernel"
 
     kernel: PositiveInts
@@ -165,6 +166,7 @@ class AvgPool(Op):
     Source: torch.nn.AvgPool1d, AvgPool2d, AvgPool3d; ONNX AveragePool.
     """
 
+    channels_first = True
     principal = "kernel"
 
     kernel: PositiveInts

@@ -18,6 +18,7 @@ class Dropout(Op):
     Source: torch.nn.Dropout; nothing in ONNX, which holds the network for inference.
     """
 
+    pointwise = True
     principal = "p"
     copies = True
 
@@ -48,6 +49,7 @@ class DropPath(Op):
     Source: torchvision.ops.StochasticDepth in row mode, arXiv 1603.09382; nothing in ONNX.
     """
 
+    pointwise = True
     principal = "p"
     copies = True
 

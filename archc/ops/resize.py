@@ -138,6 +138,7 @@ class Resize(Op):
     Source: torch.nn.functional.interpolate (without antialias), ONNX Resize.
     """
 
+    channels_first = True
     principal = "size"
     references: ClassVar[tuple[str, ...]] = ("like",)
 

@@ -19,6 +19,7 @@ class Scale(Op):
     Source: `x * by`; ONNX Mul.
     """
 
+    pointwise = True
     principal = "by"
 
     by: Number

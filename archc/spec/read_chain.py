@@ -34,6 +34,9 @@ COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "tie"
 MACHINE = "op"
 """The key of the machine form `{op: conv, out: 64}`."""
 
+_A_LAYER = "a layer is a word, or a mapping that begins with one: `{conv: 64, kernel: 3}`"
+_TYPES = frozenset({"type", "layer_type", "class_name"})  # what it is called elsewhere
+
 
 def _takes_no_word(head: str, word: str) -> bool:
     return False
@@ -186,6 +189,8 @@ class ChainReader:
     def layer(self, node: Node) -> Layer:
         """What stands in layer position."""
         if isinstance(node, Sequence):
+            if node.items and _is_number(node.items[0]):
+                return self.broken("a list of values is no layer", node.span, [_A_LAYER])
             return Section(self.chain(node), node.span)
         if isinstance(node, Scalar):
             if is_empty(node):
@@ -205,6 +210,11 @@ class ChainReader:
             return read_structure(self, node.entries, node.span)
         if self.words.starts_call(first.key.text) and not self._is_all_layers(node):
             return self._call(first.key, first.value, node.entries[1:], node.span)
+        typed = _typed(node)
+        if typed is not None:
+            key, word = typed
+            message = f"the op of a layer stands under `{MACHINE}`"
+            return self.broken(message, key.span, [f"write `{MACHINE}: {word.text}`"])
         if (
             is_structural(first.key)
             or self._is_layer_like(first.value)
@@ -339,3 +349,17 @@ class ChainReader:
             or self._machine_head(node) is not None
             or self._is_layer_like(first.value)
         )
+
+
+def _typed(node: MappingNode) -> tuple[Scalar, Scalar] | None:
+    """`type: conv` as other formats write it, told by numbers beside it, which are no layers."""
+    if not any(_is_number(entry.value) for entry in node.entries):
+        return None
+    for entry in node.entries:
+        if entry.key.text in _TYPES and isinstance(entry.value, Scalar):
+            return entry.key, entry.value
+    return None
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, (int, float))

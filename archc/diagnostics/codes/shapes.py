@@ -148,6 +148,19 @@ SHAPES = (
         severity=Severity.NOTE,
     ),
     entry(
+        "linear-on-image",
+        "A linear layer works along the width of an image",
+        """
+        What enters comes from a convolution, a pool or the like: its channels are axis 1, and space
+        lies behind. A linear layer works along the last axis, so every row of every channel goes
+        through it by itself. Where that is meant, nothing needs to change. Mostly `flatten`, or
+        `global_avgpool`, was forgotten in front.
+        """,
+        bad=spec("layers: [{conv: 8, kernel: 3}, relu, {linear: 10}]"),
+        good=spec("layers: [{conv: 8, kernel: 3}, relu, flatten, {linear: 10}]"),
+        severity=Severity.NOTE,
+    ),
+    entry(
         "precondition",
         "A layer works for some input sizes only",
         """
