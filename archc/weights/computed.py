@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-_PART = 1 << 19  # numbers of such a matrix that are let go of together; far less costs page faults
 _FLIPPED = 1 << 23  # numbers of a matrix with its axes exchanged that are in memory at once
+_PART = 1 << 19  # of these, numbers that are let go of together
 _STRIP = 16  # rows that are transposed together: lines 4 KiB apart share a set of few in the cache
 _NARROW = 1 << 12  # numbers of the least strip, so that narrow ones are not many
 
