@@ -12,6 +12,7 @@ from archc.diagnostics.closest import closest
 from archc.elaborate.env import LayerScope
 from archc.graph import Node, WeightRef
 from archc.ops.base import Weight
+from archc.ops.fields import describe
 from archc.ops.initial import Constant, Init, Normal, TruncatedNormal, Uniform
 from archc.spec.expressions import FUNCTIONS, ExpressionError, parse_expression
 from archc.spec.tree import Mapping as MappingNode
@@ -112,20 +113,25 @@ def _init(written: Scalar, ref: WeightRef, scope: LayerScope) -> Init:
 def _mode(name: str, span: Span) -> object:
     if name in _MODES:
         return name
-    raise KeyError(name)
+    close = closest(name, _MODES)
+    if close is None:
+        raise KeyError(name)
+    help_ = [f"did you mean `{close}`?"]
+    raise ExpressionError("unknown-name", f"`{name}` means nothing here", span, help_)
 
 
 def _number(value: object, span: Span) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ExpressionError("wrong-type", f"a number is wanted here, not {value}", span)
+        raise ExpressionError("wrong-type", f"a number is wanted here, not {describe(value)}", span)
     return float(value)
 
 
 def _numbers(values: list[object], counts: tuple[int, ...], span: Span) -> list[float]:
     if len(values) not in counts:
-        wanted = " or ".join(map(str, counts))
+        wanted = " or ".join(str(count or "no") for count in counts)
+        plural = "" if counts == (1,) else "s"
         raise ExpressionError(
-            "expression-type", f"it takes {wanted} numbers, not {len(values)}", span
+            "expression-type", f"it takes {wanted} number{plural}, not {len(values)}", span
         )
     return [_number(value, span) for value in values]
 

@@ -51,6 +51,21 @@ def layer(spec: str, variant: str | None, path: str) -> str:
     return text
 
 
+def every_kind(path: str) -> str:
+    """Weights drawn in every way, a list as an attribute, many readers or none, beside the chain."""
+    layers = """
+      base: {conv: 4, init: {weight: normal(0.5), bias: constant(2)}}
+      normed: batchnorm
+      cut: {conv: 4, kernel: [1, 1], init: {weight: trunc_normal(0.02)}}
+      side: {relu: , from: base, side: true}
+      unread: {permute: [0, 1, 3, 2], from: base}
+      for i in range(14):
+        "r{i}": {relu: , from: base}"""
+    found = layer_text(graph_of(net(layers, "{x: [N, 4, 8, 8]}")), path)
+    assert found is not None
+    return found
+
+
 TABLES = {
     "lenet5": lambda: report_text(report_of("lenet5"), width=None),
     "lenet5_80": lambda: report_text(report_of("lenet5"), width=80),
@@ -62,6 +77,8 @@ TABLES = {
     "layer_conv": lambda: layer("resnet", "resnet50", "layer2.0.conv2"),
     "layer_implied": lambda: layer("resnet", "resnet50", "layer1.0.add"),
     "layer_block": lambda: layer("resnet", "resnet50", "layer4.2"),
+    "layer_in_training": lambda: layer("googlenet", None, "aux1.conv.conv"),
+    "layer_every_kind": lambda: "".join(map(every_kind, ("base", "normed", "cut", "side", "unread"))),
 }
 
 

@@ -126,7 +126,7 @@ def init_text(init: Init) -> str:
     if isinstance(init, Constant):
         return f"all {init.value:g}"
     if isinstance(init, Uniform):
-        return f"uniform on [{init.low:.4g}, {init.high:.4g})"
+        return f"uniform on [{init.low:.4g}, {init.high:.4g}]"
     spread = f"normal with mean {init.mean:g} and deviation {init.std:.4g}"
     if isinstance(init, Normal):
         return spread
