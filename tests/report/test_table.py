@@ -52,7 +52,7 @@ def layer(spec: str, variant: str | None, path: str) -> str:
 
 
 def every_kind(path: str) -> str:
-    """Weights drawn in every way, a list as an attribute, many readers or none, beside the chain."""
+    """Weights drawn in every way, a list as attribute, many readers or none, beside the chain."""
     layers = """
       base: {conv: 4, init: {weight: normal(0.5), bias: constant(2)}}
       normed: batchnorm
@@ -78,7 +78,9 @@ TABLES = {
     "layer_implied": lambda: layer("resnet", "resnet50", "layer1.0.add"),
     "layer_block": lambda: layer("resnet", "resnet50", "layer4.2"),
     "layer_in_training": lambda: layer("googlenet", None, "aux1.conv.conv"),
-    "layer_every_kind": lambda: "".join(map(every_kind, ("base", "normed", "cut", "side", "unread"))),
+    "layer_every_kind": lambda: "".join(
+        map(every_kind, ("base", "normed", "cut", "side", "unread"))
+    ),
 }
 
 
