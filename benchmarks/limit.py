@@ -17,6 +17,7 @@ ABOUT = (
 
 _BARE = """
 import json, os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as archc does: half of the import of numpy
 import numpy as np
 file = os.open({out!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 for count, uniform in json.loads({weights!r}):

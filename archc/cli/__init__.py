@@ -134,6 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(_ALLOCATIONS, 20, 100)
     # Pydantic would look through all installed distributions for plugins, and run what it finds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # numpy would start threads for products of matrices, which no command makes of it: half of the
+    # time of its import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     atexit.register(gc.freeze)
     if hasattr(signal, "SIGTERM") and threading.current_thread() is threading.main_thread():
         # An exception, so that half-written files are removed on the way out.
