@@ -95,7 +95,15 @@ def _branches(reader: ChainReader, kind: JoinKind, node: Node) -> Chain:
     if kind == "residual":
         return reader.chain(node)
     if isinstance(node, MappingNode):
-        return reader.mapping(node)
+        nested = next((entry for entry in node.entries if _is_argument(kind, entry)), None)
+        if nested is None:
+            return reader.mapping(node)
+        word = nested.key.text
+        message = f"`{word}` of `{kind}` stands beside it, not inside its value"
+        help_ = [f"write `{{{kind}: ..., {word}: ...}}`"]
+        return Chain(
+            (LayerItem(None, reader.broken(message, nested.key.span, help_)),), "list", node.span
+        )
     assert isinstance(node, Sequence)  # a scalar is a call of the op, not a structure
     items: list[Item] = []
     for child in node.items:
@@ -108,6 +116,13 @@ def _branches(reader: ChainReader, kind: JoinKind, node: Node) -> Chain:
         else:
             items.append(LayerItem(None, Group(reader.chain(child), NO_COMMON, child.span)))
     return Chain(tuple(items), "list", node.span)
+
+
+def _is_argument(kind: JoinKind, entry: Entry) -> bool:
+    """Whether what stands among branches is an argument: `{concat: {dim: 1}}`."""
+    value = entry.value
+    number = isinstance(value, Scalar) and isinstance(value.value, (int, float))
+    return entry.key.text == "from" or (entry.key.text in _JOIN_KEYS[kind] and number)
 
 
 def _stray(
