@@ -25,6 +25,7 @@ from archc.elaborate.written import add_defaults, written_arguments
 from archc.ops.base import Op
 from archc.records import dataclass, field, replace
 from archc.spec.expressions import ExpressionError
+from archc.spec.read_chain import A_LAYER
 from archc.spec.syntax import Argument, Call
 from archc.spec.tree import Node, Scalar
 
@@ -80,7 +81,7 @@ def _held(elaborator: Elaborator, call: Call, flow: Flow, place: Place) -> OpWor
     )
     if not isinstance(call.head.value, str):
         message = f"{shown(value)} is no layer"
-        help_ = ["a layer is a word, or a mapping that begins with one: `{conv: 64, kernel: 3}`"]
+        help_ = [A_LAYER]
     raise ExpressionError("unknown-op", message, call.head.span, help_)
 
 

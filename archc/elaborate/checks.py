@@ -270,7 +270,9 @@ def note_unflattened(graph: Graph, sink: Diagnostics) -> None:
     told: set[Span] = set()  # a layer in a loop is told of once
     for node in graph.nodes:
         op = node.op
-        image = op.channels_first or (op.pointwise and node.inputs[0].name in images)
+        image = op.channels_first or (
+            op.pointwise and any(value.name in images for value in node.inputs)
+        )
         if image and node.output.type.rank > 2:
             images.update(value.name for value in node.outputs)
         if node.op_name != "linear" or node.inputs[0].name not in images or node.span in told:

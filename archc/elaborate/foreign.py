@@ -14,12 +14,10 @@ _OPS = {
     "batchnormalization": "batchnorm",
     "clip": "hardtanh",
     "convolution": "conv",
-    "convtranspose": "conv_transpose",
     "deconv": "conv_transpose",
     "deconvolution": "conv_transpose",
     "dense": "linear",
     "depthwiseconv": "conv",
-    "droppath": "drop_path",
     "dwconv": "conv",
     "fc": "linear",
     "fullyconnected": "linear",
@@ -57,7 +55,6 @@ _FORMS = {
 """What takes more than another word."""
 
 _ATTRIBUTES = {
-    "affine_bias": "bias",
     "channels": "out",
     "dilation_rate": "dilation",
     "drop_prob": "p",

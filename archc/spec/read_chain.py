@@ -25,7 +25,7 @@ from archc.spec.syntax import (
     LayerItem,
     Section,
 )
-from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty
+from archc.spec.tree import Entry, Node, Scalar, Sequence, is_empty, is_number
 from archc.spec.tree import Mapping as MappingNode
 
 COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "tie", "doc"})
@@ -34,7 +34,9 @@ COMMON_KEYS = frozenset({"from", "side", "when", "expect", "init", "keys", "tie"
 MACHINE = "op"
 """The key of the machine form `{op: conv, out: 64}`."""
 
-_A_LAYER = "a layer is a word, or a mapping that begins with one: `{conv: 64, kernel: 3}`"
+A_LAYER = "a layer is a word, or a mapping that begins with one: `{conv: 64, kernel: 3}`"
+"""What to write instead of something that is no layer."""
+
 _TYPES = frozenset({"type", "layer_type", "class_name"})  # what it is called elsewhere
 
 
@@ -189,8 +191,8 @@ class ChainReader:
     def layer(self, node: Node) -> Layer:
         """What stands in layer position."""
         if isinstance(node, Sequence):
-            if node.items and _is_number(node.items[0]):
-                return self.broken("a list of values is no layer", node.span, [_A_LAYER])
+            if node.items and is_number(node.items[0]):
+                return self.broken("a list of values is no layer", node.span, [A_LAYER])
             return Section(self.chain(node), node.span)
         if isinstance(node, Scalar):
             if is_empty(node):
@@ -353,13 +355,9 @@ class ChainReader:
 
 def _typed(node: MappingNode) -> tuple[Scalar, Scalar] | None:
     """`type: conv` as other formats write it, told by numbers beside it, which are no layers."""
-    if not any(_is_number(entry.value) for entry in node.entries):
+    if not any(is_number(entry.value) for entry in node.entries):
         return None
     for entry in node.entries:
         if entry.key.text in _TYPES and isinstance(entry.value, Scalar):
             return entry.key, entry.value
     return None
-
-
-def _is_number(node: Node) -> bool:
-    return isinstance(node, Scalar) and isinstance(node.value, (int, float))

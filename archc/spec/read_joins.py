@@ -19,7 +19,7 @@ from archc.spec.syntax import (
     JoinKind,
     LayerItem,
 )
-from archc.spec.tree import Entry, Node, Scalar, Sequence
+from archc.spec.tree import Entry, Node, Scalar, Sequence, is_number
 from archc.spec.tree import Mapping as MappingNode
 
 if TYPE_CHECKING:
@@ -120,9 +120,8 @@ def _branches(reader: ChainReader, kind: JoinKind, node: Node) -> Chain:
 
 def _is_argument(kind: JoinKind, entry: Entry) -> bool:
     """Whether what stands among branches is an argument: `{concat: {dim: 1}}`."""
-    value = entry.value
-    number = isinstance(value, Scalar) and isinstance(value.value, (int, float))
-    return entry.key.text == "from" or (entry.key.text in _JOIN_KEYS[kind] and number)
+    word = entry.key.text
+    return word == "from" or (word in _JOIN_KEYS[kind] and is_number(entry.value))
 
 
 def _stray(

@@ -117,6 +117,11 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
+def is_number(node: Node) -> bool:
+    """Whether a number or a switch is written here, which can name nothing."""
+    return isinstance(node, Scalar) and isinstance(node.value, (int, float))
+
+
 def is_empty(node: Node | None) -> bool:
     """Whether nothing is written here (`key:` alone, `~`, `null`)."""
     return node is None or (isinstance(node, Scalar) and node.value is None)

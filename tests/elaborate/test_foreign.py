@@ -15,6 +15,7 @@ def test_every_word_leads_to_an_op() -> None:
     assert {name for name in foreign._OPS.values() if name not in OPS} == set()
     assert {word for word in foreign._OPS if foreign.plain(word) != word} == set()
     assert {word for word in foreign._OPS if word in OPS} == set()
+    assert {word for word in foreign._OPS if word in map(foreign.plain, OPS)} == set()
     assert foreign._FORMS.keys() <= foreign._OPS.keys()
 
 
