@@ -40,12 +40,12 @@ def table(folder: Path) -> Iterator[str]:
         exporters["dynamo"] = True
     yield "| network | exporter | build, s (MB) | export, s (MB) | times faster | in CPU time |"
     yield "|---|---|---|---|---|---|"
-    theirs = str(folder / "theirs.onnx")
+    mine, theirs = folder / "o.onnx", folder / "theirs.onnx"
     for family, name in NETWORKS:
-        ours = [*ARCHC, "build", *spec(family, name), "--to", "onnx", "-o", str(folder / "o.onnx")]
+        ours = [*ARCHC, "build", *spec(family, name), "--to", "onnx", "-o", str(mine)]
         for exporter, dynamo in exporters.items():
-            code = _EXPORT.format(root=str(ROOT), name=name, out=theirs, dynamo=dynamo)
-            pair = alternate(ours, python(code))
+            code = _EXPORT.format(root=str(ROOT), name=name, out=str(theirs), dynamo=dynamo)
+            pair = alternate(ours, python(code), written=(mine, theirs))
             yield (
                 f"| {name} | {exporter} | {pair.ours.seconds:.2f} ({pair.ours.megabytes:.0f}) "
                 f"| {pair.peer.seconds:.2f} ({pair.peer.megabytes:.0f}) "

@@ -25,8 +25,9 @@ def table(folder: Path) -> Iterator[str]:
         network = spec(family, name)
         run([*ARCHC, "build", *network, "--to", "torch", "-o", str(folder / f"{name}.py")])
         weights = str(folder / f"{name}.safetensors")
-        ours = [*ARCHC, "build", *network, "--to", "onnx", "--weights", weights]
-        pair = alternate([*ours, "-o", str(folder / "o.onnx")], [copy, weights, f"{weights}.copy"])
+        mine, theirs = folder / "o.onnx", folder / "copy"
+        ours = [*ARCHC, "build", *network, "--to", "onnx", "--weights", weights, "-o", str(mine)]
+        pair = alternate(ours, [copy, weights, str(theirs)], written=(mine, theirs))
         check = median([run([*ARCHC, "check", *network]) for _ in range(5)]).seconds
         yield (
             f"| {name} | {pair.ours.seconds:.2f} ({pair.ours.megabytes:.0f}) "

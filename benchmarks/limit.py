@@ -53,9 +53,10 @@ def table(folder: Path) -> Iterator[str]:
             )
             for ref in graph.weights()
         ]
-        code = _BARE.format(out=str(folder / "bare"), weights=json.dumps(weights))
-        ours = [*ARCHC, "build", *spec(family, name), "--to", "onnx", "-o", str(folder / "o.onnx")]
-        pair = alternate(ours, python(code))
+        mine, bare = folder / "o.onnx", folder / "bare"
+        code = _BARE.format(out=str(bare), weights=json.dumps(weights))
+        ours = [*ARCHC, "build", *spec(family, name), "--to", "onnx", "-o", str(mine)]
+        pair = alternate(ours, python(code), written=(mine, bare))
         yield (
             f"| {name} | {pair.ours.seconds:.2f} | {pair.peer.seconds:.2f} "
             f"| {1 / pair.ratio:.1f} | {1 / pair.cpu_ratio:.1f} |"

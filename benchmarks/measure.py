@@ -88,9 +88,25 @@ class Pair:
     cpu_ratio: float
 
 
-def alternate(ours: Sequence[str], peer: Sequence[str], rounds: int = 5) -> Pair:
-    """Measure two commands in turn, after one round that is not counted."""
-    runs = [(run(ours), run(peer)) for _ in range(rounds + 1)][1:]
+def alternate(
+    ours: Sequence[str], peer: Sequence[str], rounds: int = 5, *, written: Sequence[Path] = ()
+) -> Pair:
+    """Measure two commands in turn, after one round that is not counted.
+
+    Args:
+        ours: the first command.
+        peer: the second.
+        rounds: how often each is measured.
+        written: the files that the commands write, removed before each run: some file systems
+            (ext4) write a file out at once when it replaces another, and both would wait for it.
+    """
+
+    def fresh(command: Sequence[str]) -> Run:
+        for file in written:
+            file.unlink(missing_ok=True)
+        return run(command)
+
+    runs = [(fresh(ours), fresh(peer)) for _ in range(rounds + 1)][1:]
     return Pair(
         median([a for a, _ in runs]),
         median([b for _, b in runs]),

@@ -95,16 +95,57 @@ def test_identity_instead_of_equality():
     assert one == one and one != Token("a") and len({one, Token("a")}) == 2
 
 
-def test_what_is_no_plain_record_is_made_by_the_standard_decorator():
-    @records.dataclass(slots=True)
+def _changing(dataclass):
+    @dataclass(slots=True)
     class Open:
         value: int
+        seen: list = records.field(default_factory=list)
+        cache: object = records.field(default=None, init=False, repr=False, compare=False)
+        names: set = records.field(default_factory=set, init=False, repr=False)
+        twice: int = records.field(init=False)
 
+        def __post_init__(self):
+            self.twice = 2 * self.value
+
+    return Open
+
+
+@pytest.mark.parametrize("dataclass", [dataclasses.dataclass, records.dataclass])
+def test_records_that_change(dataclass):
+    kind = _changing(dataclass)
+    one = kind(1)
+    assert (one.cache, one.names, one.twice, one.seen) == (None, set(), 2, [])
+    one.value, one.cache = 2, 5
+    assert one != kind(2) and repr(one).endswith("Open(value=2, seen=[], twice=2)")
+    one.twice = 4
+    assert one == kind(2) and one.names is not kind(2).names and kind(3, [7]).seen == [7]
+    assert copy.deepcopy(one) == one and dataclasses.replace(one, value=9).twice == 18
+    assert not hasattr(one, "__dict__")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+    with pytest.raises(TypeError, match="cache"):
+        kind(1, cache=3)
+    del one.value
+    with pytest.raises(AttributeError, match="value"):
+        _ = one.value
+
+
+def test_a_constructor_is_compiled_when_the_first_record_is_made():
+    @records.dataclass(frozen=True, slots=True)
+    class Late:
+        value: int
+
+    first = Late.__init__
+    with pytest.raises(TypeError, match="value"):
+        Late()
+    second = Late.__init__
+    assert first is not second and Late(1) == Late(value=1) and Late.__init__ is second
+
+
+def test_what_has_no_slots_is_made_by_the_standard_decorator():
     @records.dataclass
     class Plain:
         value: int = records.field(default=1, init=False)
 
-    one = Open(1)
-    one.value = 2
-    assert one == Open(2) and Plain().value == 1
+    assert Plain().value == 1 and hasattr(Plain(), "__dict__")
     assert records.dataclass is not dataclasses.dataclass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import os
 import signal
@@ -16,6 +14,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from archc.cli.startup import start_sooner
 from archc.version import __version__
 
 COMMANDS = {
@@ -33,7 +32,6 @@ COMMANDS = {
 """Name -> one line for the overview; each has a module of its name in this package."""
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h: neither 1 nor 2 may mean a fault of archc
-_ALLOCATIONS = 100_000  # objects more than before, until the cycle collector looks at the new ones
 _SIGNALLED = 128  # how a shell reports the end by a signal: 128 + its number
 
 
@@ -129,15 +127,7 @@ def archc() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `archc` program."""
-    # A command makes much that lasts and few cycles: looking for them takes a tenth of a check,
-    # most of it when all is over.
-    gc.set_threshold(_ALLOCATIONS, 20, 100)
-    # Pydantic would look through all installed distributions for plugins, and run what it finds.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # numpy would start threads for products of matrices, which no command makes of it: half of the
-    # time of its import.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    atexit.register(gc.freeze)
+    start_sooner()
     if hasattr(signal, "SIGTERM") and threading.current_thread() is threading.main_thread():
         # An exception, so that half-written files are removed on the way out.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(_SIGNALLED + number))

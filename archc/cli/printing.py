@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
@@ -37,6 +36,8 @@ def print_diagnostics(
     if for_people and not found:
         return
     color = for_people and use_color(sys.stdout if to_stdout else sys.stderr)
+    import shutil
+
     width = shutil.get_terminal_size((100, 24)).columns
     text = render(found, chosen, color=color, width=width).rstrip("\n")
     if chosen is OutputFormat.FULL:

@@ -17,7 +17,6 @@ has no text to point into. Texts are valid Unicode: a lone surrogate is written 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,6 +36,8 @@ def render_github(diagnostics: Iterable[Diagnostic]) -> str:
 
 def dump_json(value: dict[str, Any]) -> str:
     """Write JSON that is valid Unicode to every reader and harmless on a terminal."""
+    import json
+
     # DEL is the one control character that JSON lets stand; it can only be inside a string.
     return json.dumps(_valid(value), indent=2).replace("\x7f", "\\u007f")
 

@@ -15,6 +15,7 @@ from archc.elaborate.frame import Flow, Level, Module, Place
 from archc.elaborate.joins import join
 from archc.elaborate.keys import refuse_for_weights
 from archc.ops.base import Op
+from archc.ops.table import OPS, WORDS
 from archc.records import dataclass, field, replace
 from archc.spec.expressions import ExpressionError, parse_for, parse_template
 from archc.spec.syntax import (
@@ -305,7 +306,8 @@ class Elaborator:
     def enums(self) -> frozenset[str]:
         """Words that attributes of any op take."""
         if self._enums is None:
-            self._enums = frozenset().union(*map(enum_words, self.ops.values()))
+            others = (enum_words(self.ops[name]) for name in self.ops if name not in OPS)
+            self._enums = WORDS.union(*others)
         return self._enums
 
     def evaluator(self, place: Place, flow: Flow) -> Evaluator:

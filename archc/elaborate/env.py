@@ -153,7 +153,7 @@ class LayerScope:
         entering: type of the entering tensor; None when there is none or it failed.
         failed: whether there is one that failed.
         word: the op or block that a name means which nothing defines; None if neither.
-        enums: words that attributes of any op take; asked last, since it needs every op.
+        enums: words that attributes of any op take.
         accepts: which further words stand for themselves.
     """
 

@@ -122,3 +122,25 @@ OPS = LazyOps(
         "window_partition": ("window", "WindowPartition"),
     }
 )
+
+WORDS = frozenset(
+    {
+        "bicubic",
+        "bilinear",
+        "circular",
+        "constant",
+        "half",
+        "linear",
+        "nearest",
+        "none",
+        "reflect",
+        "relu",
+        "replicate",
+        "same",
+        "tanh",
+        "trilinear",
+        "valid",
+        "zeros",
+    }
+)
+"""Words that attributes of these ops take, to know one without importing every declaration."""

@@ -6,9 +6,10 @@ from importlib import import_module
 import pytest
 
 import archc.ops
+from archc.elaborate.arguments import enum_words
 from archc.ops.base import Op
 from archc.ops.images import ToFloat
-from archc.ops.table import OPS, LazyOps
+from archc.ops.table import OPS, WORDS, LazyOps
 
 MADE_BY_PASSES = {ToFloat}
 """Ops that no spec can name: what `--with-preprocess` puts before a network."""
@@ -35,6 +36,10 @@ def test_each_line_names_the_module_that_declares_it():
     }
     for word, op in OPS.items():
         assert OPS._places[word] == (op.__module__.removeprefix("archc.ops."), op.__name__)
+
+
+def test_the_words_are_those_that_attributes_take():
+    assert frozenset().union(*map(enum_words, OPS.values())) == WORDS
 
 
 def test_a_declaration_is_imported_when_it_is_asked_for():
