@@ -4,7 +4,7 @@ An op never imports torch or onnx. It receives an *emitter* (`TorchEmitter`, `On
 calls it; the targets implement the emitters.
 """
 
-from __future__ import annotations
+# Annotations are no text here (PEP 563): pydantic evaluates those of `Op` for every op there is.
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
