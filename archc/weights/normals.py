@@ -6,9 +6,10 @@ sum of two points drawn independently is a pair of numbers, one of 2**32. All of
 and a table, so that a seed gives the same numbers whatever instructions a processor has, which
 numpy's logarithms and sines (Box and Muller) do not.
 
-How close it comes: means, covariances and third moments are those of a normal, fourth moments lie
-within 3 in 10,000, the distribution function within 1 in 1,000,000; 4 deviations are exceeded
-0.5 % too seldom, 5 deviations 10 %, and none exceeds 6.3 (`tests/weights/test_normals.py`).
+How close it comes: means, variances and third moments are those of a normal, the two numbers of a
+pair correlate by less than 1e-5, fourth moments lie within 2 in 10,000, the distribution function
+within 4 in 1,000,000; 4 deviations are exceeded 0.5 % too seldom, 5 deviations 10 %, and none
+exceeds 6.2 (`tests/weights/test_normals.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 _POINTS = 1 << 16  # as many as an index of 16 bits tells apart
-_STEP = 29387  # of the lattice: odd, and with it the two coordinates correlate by less than 1e-5
+_STEP = 28977  # of the lattice: odd, and with it the coordinates correlate by less than 1e-5
 _LARGEST_WORD = 2**64 - 1
 
 
