@@ -8,8 +8,8 @@ numpy's logarithms and sines (Box and Muller) do not.
 
 How close it comes: means, variances and third moments are those of a normal, the two numbers of a
 pair correlate by less than 1e-5, fourth moments lie within 2 in 10,000, the distribution function
-within 3 in 1,000,000 (but for the one of 65,536 that is exactly 0); 4 deviations are exceeded 0.5 %
-too seldom, 5 deviations 10 %, and none exceeds 6.2 (`tests/weights/test_normals.py`).
+within 3 in 1,000,000 (but for the one number of 65,536 that is exactly 0). 4 deviations are
+exceeded 2 % too seldom, 5 deviations 17 %, and none exceeds 6.2 (`tests/weights/test_normals.py`).
 """
 
 from __future__ import annotations
