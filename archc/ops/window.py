@@ -239,7 +239,11 @@ class WindowMask(_Windows):
                     for y in self._places(row)
                     for x in self._places(column)
                 ]
-                values += [0.0 if a == b else self.apart for a in regions for b in regions]
+                scores = {
+                    a: [0.0 if a == b else self.apart for b in regions] for a in set(regions)
+                }
+                for a in regions:
+                    values += scores[a]
         places = self.window**2
         shape = (rows.windows * columns.windows, places, places)
         return g.constant(values, x.type.dtype, shape)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePath
 
-from archc.diagnostics import Span
 from archc.graph.graph import Graph, Node, Value
 from archc.ops.base import OnnxAttribute
 from archc.ops.conditions import Condition
@@ -117,7 +117,7 @@ def _node(node: OnnxNode) -> bytes:
         span = node.layer.span
         metadata = {
             "archc.layer": node.layer.path,
-            "archc.spec": _base_name(span),
+            "archc.spec": _base_name(span.source.name),
             "archc.line": str(span.line),
         }
         parts += _metadata(9, metadata)
@@ -140,13 +140,19 @@ def _attribute(name: str, value: OnnxAttribute) -> bytes:
 
 
 def _value_info(name: str, type_: TensorType) -> bytes:
+    return text(1, name) + _type(type_)
+
+
+@lru_cache(maxsize=4096)
+def _type(type_: TensorType) -> bytes:
+    """The field of a value's type."""
     dims = [
         content(1, integer(1, dim) if is_static(dim) else text(2, format_dim(dim)))
         for dim in type_.shape
     ]
     # The shape stands there without dims, too: rank 0 is a known shape.
     tensor = integer(1, DATA_TYPES[type_.dtype]) + content(2, b"".join(dims))
-    return text(1, name) + content(2, content(1, tensor))
+    return content(2, content(1, tensor))
 
 
 def _model_metadata(graph: Graph, layers: Sequence[Node]) -> dict[str, str]:
@@ -155,7 +161,7 @@ def _model_metadata(graph: Graph, layers: Sequence[Node]) -> dict[str, str]:
         "archc.version": __version__,
         "archc.model": graph.name,
         "archc.doc": graph.doc,
-        "archc.spec": _base_name(root.span) if root else "",
+        "archc.spec": _base_name(root.span.source.name) if root else "",
         "archc.preconditions": "\n".join(_preconditions(layers)),
         "archc.sizes": _sizes(graph),
         "archc.preprocess": _preprocess(graph),
@@ -190,9 +196,10 @@ def _condition_text(condition: Condition) -> str:
     return _RELATIONS[condition.relation].format(left, right)
 
 
-def _base_name(span: Span) -> str:
-    """The spec's file name without its folders, which differ from machine to machine."""
-    return PurePath(span.source.name.replace("\\", "/")).name
+@lru_cache(maxsize=64)
+def _base_name(name: str) -> str:
+    """A spec's file name without its folders, which differ from machine to machine."""
+    return PurePath(name.replace("\\", "/")).name
 
 
 def _metadata(field: int, entries: Mapping[str, str]) -> Iterator[bytes]:
