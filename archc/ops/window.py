@@ -239,9 +239,7 @@ class WindowMask(_Windows):
                     for y in self._places(row)
                     for x in self._places(column)
                 ]
-                scores = {
-                    a: [0.0 if a == b else self.apart for b in regions] for a in set(regions)
-                }
+                scores = {a: [0.0 if a == b else self.apart for b in regions] for a in set(regions)}
                 for a in regions:
                     values += scores[a]
         places = self.window**2
