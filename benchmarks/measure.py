@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ def run(command: Sequence[str]) -> Run:
         capture_output=True,
         text=True,
         env=environment,
+        cwd=tempfile.gettempdir(),  # not a project that configures archc
     )
     code, seconds, cpu, peak = (result.stdout.split() or ["1", "0", "0", "0"])[-4:]
     if code != "0":

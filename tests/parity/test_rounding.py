@@ -110,7 +110,7 @@ def test_a_mistake_is_named_whatever_the_network_amplifies(tmp_path) -> None:
 
 
 def slope(model: onnx.ModelProto) -> None:
-    node(model, "act").attribute[0].f = 0.3
+    node(model, "act").attribute[0].f = 0.9
 
 
 def window(model: onnx.ModelProto) -> None:
@@ -130,7 +130,7 @@ def weight(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("break_", "layer", "said"),
     [
-        (slope, "act", "alpha is 0.3"),
+        (slope, "act", "alpha is 0.9"),
         (window, "pool", "operator is AveragePool in the file and MaxPool in the spec"),
         (operand, "sum", "input A is pool"),
         (weight, "fc", "`fc.bias` at ["),
