@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from archc.alternatives import SpecAlternatives
     from archc.artifacts import Target, Written
     from archc.graph import Graph
-    from archc.weights import WeightSource
+    from archc.weights import Exceptions, WeightSource
 
 _ONNX_ONLY = {
     "opset": "--opset",
@@ -130,7 +130,7 @@ def command(
     if verify:
         need_torch("`--verify`")
     from archc.alternatives import SpecAlternatives
-    from archc.weights import CastWeights, DrawnWeights
+    from archc.weights import CastWeights, DrawnWeights, Exceptions
 
     checked = checked_or_exit(spec, variant, overrides)
     alternatives = SpecAlternatives(checked, overrides)
@@ -143,8 +143,8 @@ def command(
     checked = replace(checked, graph=graph)
     source: WeightSource = CastWeights(DrawnWeights(seed))
     if weights is not None:
-        excepted = allow_missing, ignore_unexpected
-        source = _loaded(weights, graph, excepted, alternatives, seed)
+        exceptions = Exceptions(allow_missing, ignore_unexpected)
+        source = _loaded(weights, graph, exceptions, alternatives, seed)
     written = _write(
         checked,
         target,
@@ -182,16 +182,12 @@ def _refuse_combinations(ctx: click.Context, target: Target) -> None:
 
 
 def _loaded(
-    path: str,
-    graph: Graph,
-    excepted: tuple[tuple[str, ...], tuple[str, ...]],
-    others: SpecAlternatives,
-    seed: int,
+    path: str, graph: Graph, exceptions: Exceptions, others: SpecAlternatives, seed: int
 ) -> WeightSource:
-    from archc.weights import Exceptions, load_weights
+    from archc.weights import load_weights
 
     loaded, problems = load_weights(
-        path, graph, exceptions=Exceptions(*excepted), alternatives=others, seed=seed
+        path, graph, exceptions=exceptions, alternatives=others, seed=seed
     )
     if loaded is None:
         fail(problems)
