@@ -1,8 +1,8 @@
 """Standard normal numbers, several times faster than `Generator.standard_normal` makes them.
 
-Drawing them one by one took most of a build. What numpy does fast is to take from a table: the
-plane is covered with points that stand for equal shares of a normal of half the variance, and the
-sum of two points drawn independently is a pair of numbers, one of 2**32. All of it is additions
+Drawing them one by one took half of a build of GPT-2. What numpy does fast is to take from a table:
+the plane is covered with points that stand for equal shares of a normal of half the variance, and
+the sum of two points drawn independently is a pair of numbers, one of 2**32. All of it is additions
 and a table, so that a seed gives the same numbers whatever instructions a processor has, which
 numpy's logarithms and sines (Box and Muller) do not.
 
@@ -30,16 +30,16 @@ _LARGEST_WORD = 2**64 - 1
 
 
 def random_words(rng: np.random.Generator, count: int) -> npt.NDArray[np.uint64]:
-    """`count` words of 64 random bits; numpy makes them faster than any shorter ones."""
-    return rng.integers(0, _LARGEST_WORD, count, dtype=np.uint64, endpoint=True)
+    """`count` little-endian words of 64 bits; numpy makes them faster than any shorter ones."""
+    words = rng.integers(0, _LARGEST_WORD, count, dtype=np.uint64, endpoint=True)
+    return words.astype("<u8", copy=False)
 
 
 def standard_normal(rng: np.random.Generator, count: int) -> Floats:
     """`count` numbers from a normal of mean 0 and variance 1."""
     points = plane()
     pairs = -(-count // 2)
-    words = random_words(rng, -(-pairs // 2))
-    indices = words.astype("<u8", copy=False).view("<u2")
+    indices = random_words(rng, -(-pairs // 2)).view("<u2")
     # Every index is in range; any `mode` but "raise" spares a copy.
     first = points.take(indices[:pairs], mode="wrap").view(np.float32)
     first += points.take(indices[pairs : 2 * pairs], mode="wrap").view(np.float32)

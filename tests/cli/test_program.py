@@ -188,21 +188,6 @@ def test_looking_at_a_spec_imports_no_framework(tmp_path, command) -> None:
     assert imported(*command, str(SPECS / "resnet.yaml"), cwd=tmp_path) == set()
 
 
-@pytest.mark.parametrize("given", [None, "3"])
-def test_numpy_starts_no_threads_unless_asked(given) -> None:
-    code = (
-        "import os, archc.cli\n"
-        "try: archc.cli.main(['list'])\n"
-        "except SystemExit: print(os.environ['OPENBLAS_NUM_THREADS'])"
-    )
-    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
-    env |= {"PYTHONPATH": str(ROOT), **({} if given is None else {"OPENBLAS_NUM_THREADS": given})}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == (given or "1")
-
-
 def test_building_onnx_imports_neither_torch_nor_onnx(tmp_path) -> None:
     names = imported("build", str(SPECS / "lenet5.yaml"), "--to", "onnx", cwd=tmp_path)
     assert names == {"numpy"}

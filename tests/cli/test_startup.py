@@ -11,16 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LENET = ROOT / "specs" / "lenet5.yaml"
+SETTINGS = ("PYDANTIC_DISABLE_PLUGINS", "OPENBLAS_NUM_THREADS")
 
 
-def after(statement: str, **environment: str) -> str:
-    """What a Python prints that has run `archc check` and then a statement."""
-    code = (
-        "import gc, os, sys\nfrom archc.cli import main\n"
-        f"try:\n    main(['check', {str(LENET)!r}])\nexcept SystemExit:\n    pass\n{statement}"
-    )
-    names = ("PYDANTIC_DISABLE_PLUGINS", "OPENBLAS_NUM_THREADS")
-    clean = {name: value for name, value in os.environ.items() if name not in names}
+def printed(code: str, **environment: str) -> str:
+    """The last line that a Python prints for which nobody has set what archc sets."""
+    clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**clean, "PYTHONPATH": str(ROOT), **environment},
@@ -29,6 +25,12 @@ def after(statement: str, **environment: str) -> str:
         check=True,
     )
     return done.stdout.splitlines()[-1]
+
+
+def after(statement: str, **environment: str) -> str:
+    """What a statement prints that follows `archc check`."""
+    run = f"try: main(['check', {str(LENET)!r}])\nexcept SystemExit: pass\n"
+    return printed(f"import os, sys\nfrom archc.cli import main\n{run}{statement}", **environment)
 
 
 def test_a_check_does_not_look_for_plugins_of_pydantic() -> None:
@@ -48,18 +50,16 @@ def test_whoever_says_which_plugins_gets_the_others(named: str) -> None:
     assert after(one, PYDANTIC_DISABLE_PLUGINS=named) == "True"
 
 
+@pytest.mark.parametrize("given", [None, "3"])
+def test_numpy_starts_no_threads_unless_asked(given: str | None) -> None:
+    asked = {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    assert after("print(os.environ['OPENBLAS_NUM_THREADS'])", **asked) == (given or "1")
+
+
 def test_the_library_leaves_its_process_as_it_is() -> None:
     code = (
         "import gc, os\nbefore = gc.get_threshold(), dict(os.environ)\n"
         f"import archc\nassert archc.check({str(LENET)!r}).ok\n"
         "print((gc.get_threshold(), dict(os.environ)) == before)"
     )
-    clean = {name: value for name, value in os.environ.items() if "PYDANTIC" not in name}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**clean, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "True"
+    assert printed(code) == "True"
